@@ -1,0 +1,173 @@
+"""The trial record: what is stored of a trial, and nothing derived that can be derived again.
+
+`trial.json` is written last and atomically: a trial is finished when, and only when, that file is there. Fields
+are documented one by one in docs/results.md, generated from here.
+
+History of the format: 1, the first.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.spec.experiment import Record, Trial
+
+State = Literal["ok", "marked", "invalid", "failed", "void"]
+HistogramName = Literal["response", "service", "first_byte", "connect", "send_lag"]
+Culprit = Literal["nobody", "server cpu", "client cpu", "client lag", "worker pool", "throttling", "memory", "errors"]
+
+
+class ClientReport(Record):
+    """What one load client counted; written by images/client (docs/contract/client.md). All times monotonic."""
+
+    format: Literal[1] = 1
+    start_ns: int = Field(
+        description="Start of the load (first intended send), CLOCK_MONOTONIC of the client's host, ns."
+    )
+    window_start_ns: int = Field(description="Start of the window.")
+    window_end_ns: int = Field(description="End of the window.")
+    intended: int = Field(
+        description="Requests whose intended send time lies in the window. Closed loop: requests sent in it."
+    )
+    sent: int = Field(description="Of these, sent.")
+    ok: int = Field(description="Of these, answered rightly (status 2xx, whole body) in time.")
+    errors: dict[str, int] = Field(
+        description="Of these, by kind: timeout, refused, reset, closed, status, malformed, unsent, connect-timeout, other."
+    )
+    schedule: int | None = Field(
+        description="Open loop: requests the schedule holds in the window, by arithmetic; closed: none."
+    )
+    completed_in_window: int = Field(
+        description="Right answers that arrived within the window, whenever sent: throughput × window."
+    )
+    in_flight_integral_s: float = Field(
+        ge=0,
+        description="Integral over the window of requests in flight (sent, not yet answered), request-seconds; from the actual send.",
+    )
+    residence_s: float = Field(
+        ge=0, description="Sum of service times of the requests completed in the window, seconds."
+    )
+    connections_opened: int = Field(description="Connections opened over the client's whole life.")
+    connections_served: int = Field(
+        description="Of the connections asked for (`load.connections`), those that got an answer in the window."
+    )
+    connections_starved: int = Field(description="Those that got none.")
+    life_ok: int = Field(description="Right answers over the whole life: warm-up, window, drain.")
+    life_unknown: int = Field(
+        description="Requests sent over the whole life without a right answer: the server may have counted them or not."
+    )
+    bytes_received: int = Field(description="Bytes received in the window.")
+    per_100ms: tuple[int, ...] = Field(description="Right answers in each 100 ms of the window.")
+    cpu_user_s: float = Field(description="Own CPU, user, in the window.")
+    cpu_system_s: float = Field(description="Own CPU, system, in the window.")
+    histograms: dict[HistogramName, dict[int, int]] = Field(
+        description="Bucket index: count, ns (harness/histogram.py); over intended times in the window."
+    )
+
+
+class ServerMark(Record):
+    """A server's counters at one instant; written by images/common (docs/contract/server.md)."""
+
+    at_ns: int = Field(description="CLOCK_MONOTONIC of the server's host, ns.")
+    requests: int = Field(description="Requests answered.")
+    connections: int = Field(description="Connections served (accepted and given to a handler).")
+    accepts: int = Field(description="Successful accept calls.")
+    forks: int = Field(description="Processes made.")
+    threads: int = Field(description="Threads made.")
+    wakeups: int = Field(description="Returns of epoll_wait (and its like).")
+    bad_requests: int = Field(description="Requests refused with 400, 413, 431 or 501.")
+    cpu_user_s: float = Field(description="getrusage, self and reaped children, user.")
+    cpu_system_s: float = Field(description="The same, system.")
+    voluntary_switches: int = Field(description="The same, voluntary context switches.")
+    involuntary_switches: int = Field(description="The same, involuntary ones.")
+    minor_faults: int = Field(description="The same, page faults without I/O.")
+
+
+class ServerReport(Record):
+    """The exit report of a server with `counts: exact`."""
+
+    contract: Literal[1] = 1
+    model: str
+    python: str | None = Field(None, description="Version of the interpreter, where there is one.")
+    switch_interval_s: float | None = Field(None, description="sys.getswitchinterval().")
+    marks: tuple[ServerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
+    end: ServerMark = Field(description="At the end of its life: the exact totals.")
+
+
+class Sample(Record):
+    """One look of the probe at one service."""
+
+    at_ns: int = Field(description="CLOCK_MONOTONIC, ns.")
+    cpu_user_s: float
+    cpu_system_s: float
+    memory_bytes: int | None = Field(
+        description="cgroup usage less inactive file cache; none for plain processes (see pss_bytes)."
+    )
+    pss_bytes: int | None = Field(
+        description="Sum of proportional set sizes; only where asked for (outside the window)."
+    )
+    processes: int
+    threads: int
+    voluntary_switches: int = Field(description="Sum over live tasks.")
+    involuntary_switches: int
+    child_voluntary_switches: int = Field(description="Of these, tasks of other processes than the main one.")
+    child_involuntary_switches: int
+    throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
+    descriptors: int | None = Field(description="Open descriptors of the main process.")
+
+
+class ServiceUsage(Record):
+    """What a service used within the window, from the probe's samples at its edges."""
+
+    cores: int = Field(description="Cores it was given.")
+    cpu_user_s: float
+    cpu_system_s: float
+    memory_bytes: int | None = Field(
+        description="Docker: mean cgroup memory over the window. Processes: PSS on the plateau after it."
+    )
+    processes: int = Field(description="Most seen in the window.")
+    threads: int = Field(description="Most seen in the window.")
+    voluntary_switches: int | None = Field(description="Within the window; none where they cannot be told.")
+    involuntary_switches: int | None
+    throttled_s: float | None
+
+
+class Check(Record):
+    """One of the trial's doubts about itself."""
+
+    name: Literal["served", "littles-law", "server-count", "schedule", "send-lag", "errors", "throughput-steady"]
+    passed: bool | None = Field(description="None: not checkable here, and why.")
+    detail: str = Field(description="The numbers, in a sentence.")
+
+
+class Verdict(Record):
+    """Who gave out first, with the evidence."""
+
+    limited_by: Culprit
+    evidence: str
+
+
+class TrialResult(Record):
+    """`trial.json`: everything that is kept of one trial."""
+
+    format: Literal[1] = 1
+    id: str
+    point: str
+    repeat: int
+    block: int
+    order: int
+    factors: dict[str, str]
+    trial: Trial = Field(description="The complete trial, as planned.")
+    runtime: Literal["docker", "process"]
+    state: State = Field(
+        description="ok; marked: done, a check doubts it; invalid: says nothing about the server; failed; void: to be run again."
+    )
+    reason: str | None = Field(description="Why it is not ok.")
+    started: str = Field(description="Wall clock, ISO 8601, UTC.")
+    elapsed_s: float = Field(description="Whole time of the trial, from first to last action.")
+    overhead_s: float = Field(description="Of it, beyond warm-up and window.")
+    client: ClientReport | None
+    server: ServerReport | None = Field(description="None: counts are not checkable, or the trial failed before.")
+    usage: dict[Literal["server", "client"], ServiceUsage]
+    checks: tuple[Check, ...]
+    verdict: Verdict | None

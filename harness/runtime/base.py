@@ -1,0 +1,122 @@
+"""How a service runs on a host: the interface that deploy and measure know.
+
+A service reads one JSON configuration (`config.json`), may be given further files while it runs, prints lines,
+takes signals, and leaves its results under `/out`. Docker and plain processes do this alike, so nothing above
+this line knows which of them it talks to. Every wait takes a deadline.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from signal import Signals
+from typing import Any, Literal, Protocol
+
+Role = Literal["server", "client", "probe", "tool"]
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """What is to run."""
+
+    name: str  # unique within the run; part of the container's or folder's name
+    role: Role
+    image: str  # folder of images/
+    config: Mapping[str, Any]  # becomes config.json
+    cores: Sequence[int]  # CPUs it is pinned to
+    memory_bytes: int | None = None
+    network: Literal["host", "bridge"] = "host"
+    open_files: int | None = None
+    command: Sequence[str] = ()  # arguments to Python instead of the image's own entry
+    port: int | None = None  # what it listens on, in the container
+
+
+class Service(Protocol):
+    """A service that has been started."""
+
+    spec: ServiceSpec
+
+    @property
+    def address(self) -> str:
+        """IP address at which the client reaches its ports."""
+
+    @property
+    def main_pid(self) -> int:
+        """Process id of its first process, in the host's PID namespace."""
+
+    def running(self) -> bool:
+        """Whether its main process is still there."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Hand it a further file, next to its configuration; the file appears whole or not at all."""
+
+    def fetch(self, name: str) -> bytes:
+        """Read a file it left under /out.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+        """
+
+    def lines(self, timeout_s: float) -> Iterator[str]:
+        """Its lines of standard output as they come, until it ends.
+
+        Raises:
+            DeployError: nothing came for `timeout_s`.
+        """
+
+    def signal(self, signal: Signals) -> None:
+        """Send a signal to its main process."""
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end and return the exit status (negative signal number when one killed it).
+
+        Raises:
+            DeployError: it did not end within `timeout_s`.
+        """
+
+    def logs(self) -> str:
+        """The last of its output, standard output and error, at most 64 KiB."""
+
+    def remove(self) -> None:
+        """Kill what is left of it and remove its container or folder. Never raises for what is already gone."""
+
+
+class Runtime(Protocol):
+    """Starts services on one host, and cleans up after itself and after dead owners."""
+
+    name: Literal["docker", "process"]
+
+    def start(self, spec: ServiceSpec) -> Service:
+        """Create, configure and start a service.
+
+        Raises:
+            DeployError: it could not be started; with the last output.
+        """
+
+    def clean(self) -> int:
+        """Remove whatever this run owns, and what runs whose owner is dead left behind; return how many.
+
+        Never touches what a live run owns.
+        """
+
+    def facts(self) -> Mapping[str, Any]:
+        """Of the engine and the images, for environment.json."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who owns what a run creates; written into labels, checked before anything is removed."""
+
+    run: str  # run id
+    host: str
+    boot_id: str
+    pid: int
+    pid_started: str  # start time of the process (clock ticks since boot): ids are reused, this is not
+
+    def labels(self) -> dict[str, str]:
+        """As container labels."""
+        return {
+            "ceiling.run": self.run,
+            "ceiling.host": self.host,
+            "ceiling.boot": self.boot_id,
+            "ceiling.pid": str(self.pid),
+            "ceiling.pid-started": self.pid_started,
+        }

@@ -1,0 +1,45 @@
+"""What a folder of images/ says about itself in its `model.yaml`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.spec.experiment import Record, Scalar
+
+
+class Option(Record):
+    """One option of a model."""
+
+    type: Literal["integer", "boolean", "string", "choice"] = Field(description="Kind of value.")
+    default: Scalar = Field(description="Value when a spec says nothing.")
+    choices: tuple[str, ...] = Field((), description="The values of a `choice`.")
+    minimum: int | None = Field(None, description="Smallest `integer`.")
+    maximum: int | None = Field(None, description="Largest `integer`.")
+    says: str = Field(description="What the option changes, in a sentence.")
+
+
+class Axes(Record):
+    """The chapter's two decisions (claim C02)."""
+
+    connections: str = Field(description="How connections are managed.")
+    requests: str = Field(description="How requests are handled.")
+
+
+class Model(Record):
+    """A server as an image: how it is built, started, asked and counted. See docs/contract/."""
+
+    title: str = Field(description="Name of the model, for people.")
+    axes: Axes
+    protocol: Literal["http"] = Field("http", description="What the load client speaks to it.")
+    port: int = Field(8080, ge=1, le=65535, description="Port when none is given.")
+    concurrency: Literal["unbounded", "workers"] = Field(
+        "unbounded", description="Whether connections beyond the number of workers wait."
+    )
+    counts: Literal["exact", "none"] = Field(
+        description="`exact`: writes an exit report; `none`: its counts are not checkable."
+    )
+    entry: tuple[str, ...] = Field(
+        (), description="Arguments to Python that run it in this folder, for the process runtime; empty: Docker only."
+    )
+    uses: tuple[str, ...] = Field((), description="Other folders of images/ that enter its build context and digest.")
+    options: dict[str, Option] = Field({}, description="Its own options.")
