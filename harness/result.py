@@ -135,7 +135,7 @@ class ServiceUsage(Record):
 class Check(Record):
     """One of the trial's doubts about itself."""
 
-    name: Literal["served", "littles-law", "server-count", "schedule", "send-lag", "errors", "throughput-steady"]
+    name: Literal["served", "littles-law", "server-count", "schedule", "send-lag", "errors"]
     passed: bool | None = Field(description="None: not checkable here, and why.")
     detail: str = Field(description="The numbers, in a sentence.")
 
