@@ -5,8 +5,11 @@ takes signals, and leaves its results under `/out`. Docker and plain processes d
 this line knows which of them it talks to. Every wait takes a deadline.
 """
 
+import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from signal import Signals
 from typing import Any, Literal, Protocol
 
@@ -57,6 +60,8 @@ class Service(Protocol):
 
     def lines(self, timeout_s: float) -> Iterator[str]:
         """Its lines of standard output as they come, until it ends.
+
+        Each line is handed out once: a later call goes on where the one before stopped.
 
         Raises:
             DeployError: nothing came for `timeout_s`.
@@ -120,3 +125,49 @@ class Owner:
             "ceiling.pid": str(self.pid),
             "ceiling.pid-started": self.pid_started,
         }
+
+    def may_remove(self, labels: Mapping[str, str]) -> bool:
+        """Whether what carries these labels is this owner's own, or was left behind by a dead one."""
+        own = self.labels()
+        return all(labels.get(key) == value for key, value in own.items()) or owner_is_dead(labels)
+
+
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO: the same number on every kernel
+
+
+def make_owner(run: str) -> Owner:
+    """This process as the owner of a run."""
+    pid = os.getpid()
+    return Owner(run, _this_host(), _boot_id(), pid, _started(pid) or "")
+
+
+def owner_is_dead(labels: Mapping[str, str]) -> bool:
+    """Whether the owner that these labels name is known to be gone.
+
+    Only its own host can tell: labels of another host, or incomplete ones, are never called dead.
+    """
+    if labels.get("ceiling.host") != _this_host() or not labels.get("ceiling.boot"):
+        return False
+    if labels["ceiling.boot"] != _boot_id():
+        return True
+    pid, started = labels.get("ceiling.pid", ""), labels.get("ceiling.pid-started")
+    return pid.isdigit() and bool(started) and _started(int(pid)) != started
+
+
+def _this_host() -> str:
+    """Name of the host, and of the PID namespace within it: ids of another namespace mean nothing here."""
+    namespace = str(Path("/proc/self/ns/pid").readlink())
+    return platform.node() if namespace == _INITIAL_PID_NAMESPACE else f"{platform.node()}/{namespace}"
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _started(pid: int) -> str | None:
+    """Start time of a live process in clock ticks since boot; none where it is gone or a zombie."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return None
+    return None if state in "ZX" else fields[18]
