@@ -1,0 +1,159 @@
+"""`make test` and `make soak`: everything installed and started that the tests need, and what was started stopped again.
+
+Exit status: 0 all passed; 1 something failed (no tests at all counts as failed); 3 the machine lacks something, with
+the one thing to do; 130 interrupted.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = ROOT / "tests" / "tools" / "docker-engine.sh"
+PYTEST = (sys.executable, "-m", "pytest")
+SLOW = (*PYTEST, "-m", "(slow or docker or browser) and not soak", "--session-timeout=1800")
+SOAK = (*PYTEST, "-m", "soak", "--timeout=3600", "--session-timeout=14400")
+CHECK = ("make", "check")
+EXIT_CANNOT_RUN = 3
+
+# The commands that tests and benchmarks call, by the Debian package that brings each.
+PACKAGES = {"chromium": "chromium", "wrk": "wrk", "nginx": "nginx-light", "shellcheck": "shellcheck", "curl": "curl"}
+
+
+class MachineError(Exception):
+    """The machine lacks something; the message says what to do."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run all tests but the soak, or only the soak."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--soak", action="store_true", help="only the long runs")
+    steps = [SOAK] if parser.parse_args(arguments).soak else [CHECK, SLOW]
+    os.chdir(ROOT)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        install_packages()
+        with docker_engine():
+            return run_all(steps)
+    except MachineError as error:
+        print(f"make test: {error}", file=sys.stderr)
+        return EXIT_CANNOT_RUN
+    except KeyboardInterrupt:
+        print("make test: interrupted", file=sys.stderr)
+        return 130
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def install_packages() -> None:
+    """Bring the commands that the tests call.
+
+    Raises:
+        MachineError: some are missing and may not or could not be installed.
+    """
+    missing = _missing()
+    if not missing:
+        return
+    packages = " ".join(missing)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise MachineError(f"the tests also need {packages}; run as root: apt-get install {packages}")
+    print(f"make test: installing {packages} …", flush=True)
+    with no_services_started():
+        apt_get("update")
+        apt_get("install", "--no-install-recommends", *missing)
+    if still := " ".join(_missing()):
+        raise MachineError(f"apt-get installed no command for {still}; install it by hand, then run this again")
+
+
+def _missing() -> list[str]:
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+    return [package for command, package in PACKAGES.items() if shutil.which(command, path=path) is None]
+
+
+def apt_get(*arguments: str) -> None:
+    """Run apt-get without questions, for at most ten minutes.
+
+    Raises:
+        MachineError: it failed; with the last of its output.
+    """
+    argv = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(
+        argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=600,
+        check=False,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise MachineError(f"`{' '.join(argv)}` ended with {done.returncode}:\n{done.stdout[-2000:]}")
+
+
+@contextmanager
+def no_services_started() -> Iterator[None]:
+    """Keep packages from starting their daemons (nginx would take port 80): Debian asks policy-rc.d, if there is one."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
+
+
+@contextmanager
+def docker_engine() -> Iterator[None]:
+    """A running Docker engine; afterwards stopped if, and only if, it was started here.
+
+    Raises:
+        MachineError: there is none and none may be started; the script has said what to do.
+    """
+    try:
+        started = subprocess.run([ENGINE, "start"], timeout=600, check=False)
+        if started.returncode != 0:
+            raise MachineError("no Docker engine to test with (see above)")
+        yield
+    finally:
+        subprocess.run([ENGINE, "stop"], timeout=120, check=False, start_new_session=True)
+
+
+def run_all(steps: Sequence[Sequence[str]]) -> int:
+    """Run every step, also after one failed, and print which did."""
+    failed = [step for step in steps if run(step) != 0]
+    for step in failed:
+        print(f"make test: failed: {' '.join(step)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one step to its end; an interrupt is passed on once, and the step gets a minute to clean up after itself."""
+    print(f"make test: {' '.join(argv)}", flush=True)
+    with subprocess.Popen(argv, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
