@@ -1,0 +1,1 @@
+"""What stored results say: metrics, frames, intervals, comparisons."""

@@ -1,0 +1,120 @@
+"""Side against side at one place of the experiment, and what may be said of it.
+
+A place is a level of x within a panel. Sides are the levels of the series factor. The side with the best mean leads;
+whether that means anything is said by the ratios to the others, on the log scale, paired by block.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from harness.analysis.statistics import RUNS_FOR_INTERVAL, RUNS_FOR_VERDICT, Estimate, Ratio, ratio
+from harness.analysis.study import Point, Study
+from harness.spec.metrics import METRICS
+
+Outcome = Literal["wins", "leads", "tie", "spread", "alone"]
+"""wins: ahead of every other side, by 5 blocks or more; leads: the same by 3 or 4 blocks, no verdict; tie: at least
+one other side cannot be told from it; spread: too few blocks for an interval; alone: nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """The leading side over one other."""
+
+    side: str
+    ratio: Ratio | None  # None where a run holds no finite value above 0
+
+    def behind(self, better: str) -> bool:
+        """Whether the interval says that this side is behind the leader."""
+        if self.ratio is None or not self.ratio.excludes_one:
+            return False
+        return self.ratio.ratio > 1 if better == "higher" else self.ratio.ratio < 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All sides at one place, by one metric."""
+
+    panel: tuple[str, ...]
+    x: str | None  # label of the level
+    metric: str
+    leader: str
+    point: Point
+    estimate: Estimate
+    others: tuple[Against, ...]  # best mean first
+    empty: tuple[str, ...]  # sides without a single run that counts and carries the metric
+    outcome: Outcome
+
+    @property
+    def blocks(self) -> int:
+        """Fewest blocks that any of the ratios rests on."""
+        return min((other.ratio.blocks for other in self.others if other.ratio), default=0)
+
+    @property
+    def level_with(self) -> tuple[Against, ...]:
+        """The others that cannot be told from the leader."""
+        better = METRICS[self.metric].better
+        return tuple(other for other in self.others if other.ratio and not other.behind(better))
+
+
+def primary_metric(points: Sequence[Point]) -> str:
+    """What an experiment is about: throughput in a closed loop, the tail of the response time in an open one."""
+    if any(point.closed for point in points):
+        return "throughput_rps"
+    carried = all(point.estimates["response_p99_us"] for point in points if point.counted)
+    return "response_p99_us" if carried else "response_p50_us"
+
+
+def compare(study: Study) -> tuple[Comparison, ...]:
+    """Every place where at least one side has a run that counts, in the order of panels and of x."""
+    axes = study.axes
+
+    def place(point: Point) -> tuple[tuple[str, ...], str | None]:
+        return axes.panel_of(point.factors), point.factors[axes.x] if axes.x else None
+
+    order: dict[tuple[tuple[str, ...], str | None], int] = {}
+    for point in sorted(study.points, key=lambda p: (_panel_order(study, p), axes.x_of(p.factors) or 0)):
+        order.setdefault(place(point), len(order))
+    ordered = sorted(study.points, key=lambda point: order[place(point)])
+    found = (_compare(study, *where, list(points)) for where, points in groupby(ordered, key=place))
+    return tuple(comparison for comparison in found if comparison is not None)
+
+
+def _panel_order(study: Study, point: Point) -> tuple[int, ...]:
+    levels = study.run.plan.factors
+    return tuple(levels[name].index(point.factors[name]) for name in study.axes.panels)
+
+
+def _compare(study: Study, panel: tuple[str, ...], x: str | None, points: list[Point]) -> Comparison | None:
+    metric = primary_metric(points)
+    better = METRICS[metric].better
+    sides = [(point, found) for point in points if (found := point.estimates[metric]) is not None]
+    if not sides:
+        return None
+    sides.sort(key=lambda side: (side[1].at_least, -side[1].mean if better == "higher" else side[1].mean))
+    (leader, best), rest = sides[0], sides[1:]
+    seed = study.run.plan.experiment.seed
+    others = tuple(
+        Against(study.axes.series_of(point.factors), ratio(_pairs(leader, point, metric), seed)) for point, _ in rest
+    )
+    empty = tuple(study.axes.series_of(point.factors) for point in points if point.estimates[metric] is None)
+    name = study.axes.series_of(leader.factors)
+    return Comparison(panel, x, metric, name, leader, best, others, empty, _outcome(others, better))
+
+
+def _pairs(one: Point, other: Point, metric: str) -> list[tuple[float, float]]:
+    first, second = one.by_block(metric), other.by_block(metric)
+    return [(first[block], second[block]) for block in sorted(first.keys() & second.keys())]
+
+
+def _outcome(others: Sequence[Against], better: str) -> Outcome:
+    ratios = [other.ratio for other in others if other.ratio is not None]
+    if not ratios:
+        return "alone"
+    blocks = min(found.blocks for found in ratios)
+    if blocks < RUNS_FOR_INTERVAL:
+        return "spread"
+    if not all(other.behind(better) for other in others if other.ratio is not None):
+        return "tie"
+    return "wins" if blocks >= RUNS_FOR_VERDICT else "leads"

@@ -1,0 +1,130 @@
+"""A run as it lies on the disk, read so that nothing that was planned can vanish.
+
+A trial that never finished, or whose record cannot be read, becomes an `Absent` that the report names; only a
+record written by a newer version stops the reading, because its numbers would be misread.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import ResultError
+from harness.plan import Plan, PlannedTrial
+from harness.result import TrialResult
+from harness.store import read_environment, read_plan, read_trial
+
+COUNTED = ("ok", "marked")
+"""States of trials that enter means and comparisons; marked ones are named wherever they do."""
+
+_FORMAT = TrialResult.model_fields["format"].default
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A planned trial without a readable record."""
+
+    state: Literal["missing", "unreadable"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that is stored of a run."""
+
+    id: str
+    plan: Plan
+    trials: dict[str, TrialResult | Absent]  # by id, in plan order
+    environment: dict[str, Any]
+    spec_text: str
+    strays: tuple[str, ...] = ()  # folders of trials that the plan does not hold
+
+    @property
+    def finished(self) -> Iterator[TrialResult]:
+        """The trials that have a record, in plan order."""
+        return (trial for trial in self.trials.values() if isinstance(trial, TrialResult))
+
+    @cached_property
+    def runtimes(self) -> tuple[str, ...]:
+        """How the services ran: `docker`, `process`, or both."""
+        return tuple(sorted({trial.runtime for trial in self.finished}))
+
+    @cached_property
+    def started(self) -> str:
+        """Wall clock of the run's start, as stored; empty where nothing says."""
+        about = self.environment.get("run")
+        stated = about.get("started") if isinstance(about, dict) else None
+        return str(stated or min((trial.started for trial in self.finished), default=""))
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run.
+
+    Raises:
+        ResultError: there is no readable plan, or a trial was stored by a newer version.
+    """
+    plan = read_plan(folder)
+    trials = {planned.id: _read_trial(folder, planned) for planned in plan.trials}
+    environment = _environment(folder)
+    about = environment.get("run")
+    stated = about.get("id") if isinstance(about, dict) else None
+    return Run(
+        id=str(stated or folder.resolve().name),
+        plan=plan,
+        trials=trials,
+        environment=environment,
+        spec_text=_spec_text(folder),
+        strays=_strays(folder, trials),
+    )
+
+
+def _read_trial(folder: Path, planned: PlannedTrial) -> TrialResult | Absent:
+    path = folder / "trials" / planned.id / "trial.json"
+    if not path.is_file():
+        begun = path.parent.is_dir()
+        return Absent("missing", "it was begun and did not finish" if begun else "it was not run")
+    try:
+        trial = read_trial(path)
+    except ResultError:
+        _refuse_newer(path)
+        return Absent("unreadable", "its trial.json is damaged; remove its folder and run with RESUME=1")
+    if (trial.id, trial.point) != (planned.id, planned.point):
+        return Absent("unreadable", f"its trial.json is that of another trial, {trial.id}")
+    return trial
+
+
+def _refuse_newer(path: Path) -> None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return
+    stored = content.get("format") if isinstance(content, dict) else None
+    if isinstance(stored, int) and stored > _FORMAT:
+        raise ResultError(
+            f"{path}: written in format {stored}, and this version reads format {_FORMAT};"
+            " make the report with the version that made the run, or a newer one"
+        )
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    try:
+        content = read_environment(folder)
+    except (OSError, ValueError):
+        return {"unreadable": "environment.json is damaged"}
+    return content if isinstance(content, dict) else {"unreadable": "environment.json is damaged"}
+
+
+def _spec_text(folder: Path) -> str:
+    try:
+        return (folder / "spec.yaml").read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _strays(folder: Path, planned: dict[str, TrialResult | Absent]) -> tuple[str, ...]:
+    home = folder / "trials"
+    if not home.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in home.iterdir() if path.is_dir() and path.name not in planned))

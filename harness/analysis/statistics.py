@@ -1,0 +1,144 @@
+"""Intervals over runs: the unit of variation is the run, never the request (docs/method.md).
+
+From 3 runs on a mean has a 95 % interval: Student's t on the values, a studentised bootstrap from 20 runs on, where
+the shape of the sample is known well enough to be used. A ratio is the same on its logarithm, paired by block.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+POWER = 0.80
+RUNS_FOR_INTERVAL = 3
+RUNS_FOR_VERDICT = 5
+RUNS_FOR_BOOTSTRAP = 20
+RESAMPLES = 2_000
+MOST_REPEATS = 1_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over runs, and how well it is known."""
+
+    mean: float
+    low: float | None  # the 95 % interval; None with fewer than 3 runs, or with a censored one
+    high: float | None
+    runs: int
+    least: float  # the spread: smallest and largest of the runs
+    most: float
+    at_least: bool = False  # a run was censored: the mean is no less than this
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two sides over the blocks that hold both."""
+
+    ratio: float
+    low: float | None  # the 95 % interval; None with fewer than 3 blocks
+    high: float | None
+    blocks: int
+    more_repeats: int | None = None  # about how many more would settle it; None: settled, or more than 1,000
+
+    @property
+    def excludes_one(self) -> bool:
+        """Whether the interval says that the two sides differ."""
+        return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
+
+
+def estimate(values: Sequence[float], seed: int, censored_at: float | None = None) -> Estimate | None:
+    """The mean over runs with its interval; None without runs.
+
+    Args:
+        values: one value a run; infinite where the run's percentile lies among timed-out requests.
+        seed: the plan's, for the bootstrap.
+        censored_at: what an infinite value is known to exceed; the mean is then a lower bound, without interval.
+    """
+    if not values:
+        return None
+    at_least = any(math.isinf(value) for value in values)
+    known = [censored_at or 0.0 if math.isinf(value) else value for value in values]
+    low, high = (None, None) if at_least else interval(known, seed)
+    mean = math.fsum(known) / len(known)
+    return Estimate(mean, low, high, len(known), min(known), max(known), at_least)
+
+
+def interval(values: Sequence[float], seed: int) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of the mean; nothing from fewer than 3 values."""
+    count = len(values)
+    if count < RUNS_FOR_INTERVAL:
+        return None, None
+    mean, error = _mean_and_error(values)
+    if error == 0:
+        return mean, mean
+    if count < RUNS_FOR_BOOTSTRAP:
+        reach = t_quantile((1 + CONFIDENCE) / 2, count - 1) * error
+        return mean - reach, mean + reach
+    below, above = _studentised(values, seed)
+    return mean - above * error, mean - below * error
+
+
+def ratio(pairs: Sequence[tuple[float, float]], seed: int) -> Ratio | None:
+    """The first side over the second, a pair a block; None where a side is not a finite number above 0."""
+    if not pairs or not all(math.isfinite(a) and math.isfinite(b) and a > 0 and b > 0 for a, b in pairs):
+        return None
+    logs = [math.log(a / b) for a, b in pairs]
+    low, high = interval(logs, seed)
+    mean = math.fsum(logs) / len(logs)
+    if low is None or high is None:
+        return Ratio(math.exp(mean), None, None, len(logs))
+    settled = not low <= 0 <= high
+    return Ratio(math.exp(mean), math.exp(low), math.exp(high), len(logs), None if settled else _more_repeats(logs))
+
+
+def _more_repeats(logs: Sequence[float]) -> int | None:
+    """Repeats beyond these after which a true difference of the observed size is found 4 times in 5."""
+    mean, error = _mean_and_error(logs)
+    deviation, count = error * math.sqrt(len(logs)), len(logs)
+    for more in range(1, MOST_REPEATS + 1):
+        freedom = count + more - 1
+        reach = t_quantile((1 + CONFIDENCE) / 2, freedom) + t_quantile(POWER, freedom)
+        if abs(mean) >= reach * deviation / math.sqrt(count + more):
+            return more
+    return None
+
+
+def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t distribution."""
+    from scipy.special import stdtrit  # noqa: PLC0415 - heavy, and `--help` needs none of it
+
+    return float(stdtrit(freedom, probability))
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    count = len(values)
+    mean = math.fsum(values) / count
+    if min(values) == max(values):
+        return values[0], 0.0
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+
+
+def _studentised(values: Sequence[float], seed: int) -> tuple[float, float]:
+    """Quantiles of (resampled mean − mean) / resampled standard error."""
+    import numpy as np  # noqa: PLC0415
+
+    sample = np.asarray(values)
+    resampled = sample[_resamples(len(values), seed)]
+    errors = resampled.std(axis=1, ddof=1) / math.sqrt(len(values))
+    shifts = resampled.mean(axis=1) - sample.mean()
+    pivots = shifts[errors > 0] / errors[errors > 0]
+    below, above = np.quantile(pivots, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return float(below), float(above)
+
+
+@lru_cache(maxsize=64)
+def _resamples(count: int, seed: int) -> "NDArray[np.intp]":
+    import numpy as np  # noqa: PLC0415
+
+    return np.random.default_rng((seed, count)).integers(0, count, size=(RESAMPLES, count))

@@ -1,0 +1,130 @@
+"""A run, digested: a row per planned trial, a point per combination of levels, means only over runs that count."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from harness.analysis.axes import Axes, choose_axes
+from harness.analysis.measures import Values, measure
+from harness.analysis.reading import COUNTED, Absent, Run
+from harness.analysis.statistics import Estimate, estimate
+from harness.plan import PlannedTrial
+from harness.result import TrialResult
+from harness.spec.metrics import METRICS, SUMMARY_METRICS
+
+
+@dataclass(frozen=True)
+class Row:
+    """One planned trial with what came of it."""
+
+    planned: PlannedTrial
+    state: str  # a State, or "missing", "unreadable"
+    reason: str | None
+    values: Values
+    result: TrialResult | None  # without its histograms, which the values were made from
+
+    @property
+    def counted(self) -> bool:
+        """Whether it enters means and comparisons."""
+        return self.state in COUNTED
+
+
+@dataclass(frozen=True)
+class Point:
+    """The repeats of one combination of levels."""
+
+    id: str
+    factors: dict[str, str]
+    rows: tuple[Row, ...]
+    estimates: dict[str, Estimate | None]  # the metrics of summary.csv
+    limited_by: str | None  # who gave out first in most of its trials
+    limited_runs: int
+    judged_runs: int
+    evidence: str
+
+    @cached_property
+    def counted(self) -> tuple[Row, ...]:
+        """Its rows that count, by block."""
+        return tuple(row for row in self.rows if row.counted)
+
+    @cached_property
+    def states(self) -> Counter[str]:
+        """How many of its trials are in which state."""
+        return Counter(row.state for row in self.rows)
+
+    @property
+    def closed(self) -> bool:
+        """Whether its load is a closed loop: its percentiles are then at saturation."""
+        return self.rows[0].planned.trial.load.kind == "closed"
+
+    def by_block(self, metric: str) -> dict[int, float]:
+        """Values of a metric over the runs that count and carry it, by block."""
+        found = {row.planned.block: row.values[metric] for row in self.counted}
+        return {block: value for block, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything the report is made from."""
+
+    run: Run
+    axes: Axes
+    rows: tuple[Row, ...]  # in the order in which the trials ran
+    points: tuple[Point, ...]  # in the order of the spec's levels
+
+    @cached_property
+    def counted_runs(self) -> int:
+        """How many trials enter the means."""
+        return sum(row.counted for row in self.rows)
+
+
+def make_study(run: Run) -> Study:
+    """Digest a run."""
+    rows = tuple(_row(planned, run.trials[planned.id]) for planned in run.plan.trials)
+    places = {name: {level: at for at, level in enumerate(levels)} for name, levels in run.plan.factors.items()}
+
+    def place(row: Row) -> tuple[object, ...]:
+        levels = tuple(places[name].get(row.planned.factors.get(name, ""), 0) for name in places)
+        return levels, row.planned.point
+
+    ordered = sorted(rows, key=lambda row: (place(row), row.planned.repeat))
+    points = tuple(_point(tuple(group), run.plan.experiment.seed) for _, group in groupby(ordered, key=place))
+    return Study(run, choose_axes(run.plan), rows, points)
+
+
+def _row(planned: PlannedTrial, found: TrialResult | Absent) -> Row:
+    if isinstance(found, Absent):
+        return Row(planned, found.state, found.reason, dict.fromkeys(METRICS), None)
+    client = found.client.model_copy(update={"histograms": {}}) if found.client else None
+    slim = found.model_copy(update={"client": client})
+    return Row(planned, found.state, found.reason, measure(found), slim)
+
+
+def _point(rows: tuple[Row, ...], seed: int) -> Point:
+    counted = [row for row in rows if row.counted]
+    timeout_us = rows[0].planned.trial.load.timeout.us
+    verdicts = [row.result.verdict for row in rows if row.result is not None and row.result.verdict is not None]
+    tally = Counter(verdict.limited_by for verdict in verdicts)
+    limited_by, runs = tally.most_common(1)[0] if tally else (None, 0)
+    return Point(
+        id=rows[0].planned.point,
+        factors=rows[0].planned.factors,
+        rows=rows,
+        estimates={
+            name: _estimate([row.values[name] for row in counted], seed, timeout_us) for name in SUMMARY_METRICS
+        },
+        limited_by=limited_by,
+        limited_runs=runs,
+        judged_runs=len(verdicts),
+        evidence=next((verdict.evidence for verdict in verdicts if verdict.limited_by == limited_by), ""),
+    )
+
+
+def _estimate(values: Iterable[float | None], seed: int, timeout_us: float) -> Estimate | None:
+    """None as soon as one run lacks the value: what a sample cannot carry is mostly the slow runs' values."""
+    found = list(values)
+    known = [value for value in found if value is not None and not math.isnan(value)]
+    return estimate(known, seed, timeout_us) if len(known) == len(found) else None

@@ -1,0 +1,194 @@
+"""Every metric: its name, unit and definition, in one table.
+
+The frame of trials, `summary.csv`, the report and the documentation all read this table, so that a number means
+the same wherever it is met. How a metric is computed from a stored trial is in harness/analysis/measures.py.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["requests/s", "us", "bytes", "share", "count", "requests", "s"]
+Better = Literal["higher", "lower", "neither"]
+
+PERCENTILES: tuple[tuple[str, float], ...] = (
+    ("p50", 50.0),
+    ("p90", 90.0),
+    ("p95", 95.0),
+    ("p99", 99.0),
+    ("p99_9", 99.9),
+)
+"""Suffix of a metric's name and the percentage it stands for."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a trial."""
+
+    name: str  # column of the frames; carries its unit
+    title: str  # for people: axes, table heads
+    unit: Unit
+    better: Better
+    definition: str
+    summary: bool = False  # has columns `<name>`, `<name>_low`, `<name>_high` in summary.csv
+    quantile_of: tuple[str, float] | None = None  # histogram and percentage, where it is a percentile
+
+
+_RULE = "Printed only where at least 10 requests lie beyond it; infinite where its rank falls among the timed out."
+
+_TIMES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    (
+        "response",
+        "Response time",
+        "From the intended send time to the whole answer. In a closed loop this is a percentile at saturation.",
+        ("p50", "p90", "p95", "p99", "p99_9"),
+    ),
+    ("service", "Service time", "From the actual send to the whole answer.", ("p50", "p90", "p95", "p99", "p99_9")),
+    (
+        "first_byte",
+        "Time to first byte",
+        "From the intended connect time to the first byte of the first answer on the connection.",
+        ("p50", "p99"),
+    ),
+    (
+        "connect",
+        "Connect time",
+        "From the intended connect time to the completed handshake: measures the backlog.",
+        ("p50",),
+    ),
+    (
+        "send_lag",
+        "Send lag",
+        "Send time less the later of intended time and connection free: the client's own delay.",
+        ("p99",),
+    ),
+)
+
+
+def _times() -> tuple[Metric, ...]:
+    percentages = dict(PERCENTILES)
+    return tuple(
+        Metric(
+            name=f"{histogram}_{suffix}_us",
+            title=f"{title}, {suffix.replace('_', '.')}",
+            unit="us",
+            better="lower",
+            definition=f"{definition} {_RULE}",
+            summary=histogram in ("response", "service", "first_byte"),
+            quantile_of=(histogram, percentages[suffix]),
+        )
+        for histogram, title, definition, suffixes in _TIMES
+        for suffix in suffixes
+    )
+
+
+_ALL: tuple[Metric, ...] = (
+    Metric(
+        "throughput_rps",
+        "Throughput",
+        "requests/s",
+        "higher",
+        "Right answers that arrived within the window, over the window's length.",
+        summary=True,
+    ),
+    Metric(
+        "offered_rps",
+        "Offered rate",
+        "requests/s",
+        "neither",
+        "Requests whose intended send time lies in the window, over its length.",
+    ),
+    *_times(),
+    Metric(
+        "errors",
+        "Errors",
+        "share",
+        "lower",
+        "Requests of the window without a right answer in time (timed out, refused, reset, wrong, unsent), over those intended.",
+        summary=True,
+    ),
+    Metric("error_count", "Errors, count", "requests", "lower", "The same as a number of requests."),
+    Metric(
+        "cpu_us_per_request",
+        "Server CPU per request",
+        "us",
+        "lower",
+        "CPU time of the server in the window, user and system, over the requests it answered in it. On one host it compares models under identical placement only.",
+        summary=True,
+    ),
+    Metric(
+        "client_cpu_us_per_request",
+        "Client CPU per request",
+        "us",
+        "lower",
+        "CPU time of the load client in the window over the right answers in it.",
+    ),
+    Metric(
+        "memory_bytes",
+        "Server memory",
+        "bytes",
+        "lower",
+        "Docker: mean of the container's memory over the window, less inactive file cache. Processes: proportional set size on the plateau after it.",
+        summary=True,
+    ),
+    Metric(
+        "context_switches_per_request",
+        "Context switches per request",
+        "count",
+        "lower",
+        "Voluntary and involuntary context switches of the server's tasks in the window, over the requests it answered in it.",
+        summary=True,
+    ),
+    Metric(
+        "server_cpu_utilisation",
+        "Server CPU, busy",
+        "share",
+        "neither",
+        "CPU time of the server in the window over its cores' time.",
+        summary=True,
+    ),
+    Metric(
+        "client_cpu_utilisation",
+        "Client CPU, busy",
+        "share",
+        "neither",
+        "CPU time of the load client in the window over one core's time: it is one thread.",
+    ),
+    Metric("processes", "Server processes", "count", "lower", "Most processes of the server seen in the window."),
+    Metric("threads", "Server threads", "count", "lower", "Most threads of the server seen in the window."),
+    Metric("served_connections", "Connections served", "count", "higher", "Connections with an answer in the window."),
+    Metric(
+        "starved_connections",
+        "Connections starved",
+        "count",
+        "lower",
+        "Connections asked for that got no answer in the window. A result, never a latency.",
+        summary=True,
+    ),
+    Metric(
+        "in_flight",
+        "Requests in flight, N",
+        "requests",
+        "neither",
+        "Mean number of requests sent and not yet answered: the in-flight integral over the window's length.",
+    ),
+    Metric(
+        "throughput_times_response",
+        "Throughput × response time, X·R",
+        "requests",
+        "neither",
+        "Throughput (the server's own count where it counts exactly) times the mean service time; Little's law says it equals N.",
+    ),
+    Metric(
+        "overhead_s",
+        "Overhead of the trial",
+        "s",
+        "lower",
+        "Whole time of the trial less warm-up and window.",
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric by its name, in the order of the frame's columns."""
+
+SUMMARY_METRICS: tuple[str, ...] = tuple(name for name, metric in METRICS.items() if metric.summary)
+"""The metrics of `summary.csv`."""
