@@ -35,7 +35,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     _flush_folder(path.parent)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write indented JSON, atomically."""
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
 
@@ -94,7 +94,7 @@ def locked(run: Path) -> Iterator[None]:
         yield
 
 
-def note(run: Path, event: str, **details: Any) -> None:
+def note(run: Path, event: str, **details: object) -> None:
     """Add a line to the run's journal: for people, never read for correctness."""
     line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **details}
     with (run / "journal.jsonl").open("a") as journal:
@@ -138,8 +138,8 @@ def begin_trial(run: Path, trial_id: str) -> Path:
 
 def write_samples(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
     """Write a probe's samples as Parquet, a row per sample."""
-    import pyarrow as pa  # noqa: PLC0415 - a heavy import, needed only where samples are written
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(list(samples)), sink)

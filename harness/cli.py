@@ -1,0 +1,192 @@
+"""The command line: verbs, options, exit codes. Everything heavy is imported where a verb needs it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import EXIT_CANNOT_RUN, EXIT_DONE, EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, HarnessError
+
+if TYPE_CHECKING:
+    from harness.experiment import Outcome
+    from harness.stage import Places
+
+app = typer.Typer(
+    name="harness",
+    help="Ceiling: which server concurrency model fits a workload, measured. Exit codes: 0 done, 1 some trial failed, "
+    "2 the input is wrong, 3 the environment cannot run it, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class RuntimeName(StrEnum):
+    """Where services run."""
+
+    auto = "auto"
+    docker = "docker"
+    process = "process"
+
+
+class Lifetime(StrEnum):
+    """How long a connection is used."""
+
+    keep_alive = "keep-alive"
+    per_request = "per-request"
+
+
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", metavar="DIR", help="Where results are kept; results/ of the checkout by default.")
+]
+Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The experiment's YAML file.")]
+RuntimeOption = Annotated[RuntimeName, typer.Option("--runtime", help="auto takes Docker where an engine answers.")]
+
+
+@app.command()
+def run(
+    spec: Spec,
+    runtime: RuntimeOption = RuntimeName.auto,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="With --resume: run failed trials again.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when a trial is marked or invalid.")] = False,
+    results: ResultsOption = None,
+) -> None:
+    """Run an experiment and write its report."""
+    from harness.experiment import Settings, run_experiment
+    from harness.terminal import Display
+
+    settings = Settings(runtime=runtime.value, resume=resume, retry=retry)
+    outcome = run_experiment(spec, _places(results), settings, Display())
+    _print_summary(outcome.run)
+    raise typer.Exit(_exit_code(outcome, strict=strict))
+
+
+@app.command()
+def plan(spec: Spec) -> None:
+    """Check a spec; print its complete base trial, its trials and how long they take. Nothing is built."""
+    from harness.planning import describe_plan
+
+    for line in describe_plan(spec, _places()):
+        typer.echo(line)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of an experiment that has results.")],
+    run: Annotated[str | None, typer.Option("--run", metavar="RUN", help="A run's id; the newest by default.")] = None,
+    results: ResultsOption = None,
+) -> None:
+    """Make the report again from stored results; needs neither Docker nor hosts."""
+    from harness.report import write_report
+    from harness.store import find_run
+
+    folder = find_run(_places(results).results, name, run)
+    write_report(folder)
+    _print_summary(folder)
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder of images/.")],
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the loopback address.")],
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="K=V", help="One of the model's options.")
+    ] = None,
+    runtime: RuntimeOption = RuntimeName.auto,
+    body: Annotated[str, typer.Option(help="Size of the answer's body.")] = "128 B",
+    cpu: Annotated[str, typer.Option(help="CPU work per request.")] = "0 us",
+    echo: Annotated[bool, typer.Option("--echo", help="Answer with the request's own body.")] = False,
+    log: Annotated[str, typer.Option(help="Access log: off, buffered or flush.")] = "off",
+) -> None:
+    """Run a model in the foreground, for curl, wrk or a browser; ends on Ctrl-C with its exit report."""
+    from harness.serve import serve_model, trial_for
+    from harness.terminal import Display
+
+    handler = {"kind": "echo" if echo else "body", "body": body, "cpu": cpu, "log": log}
+    places = _places()
+    trial = trial_for(model, option or [], handler, places)
+    serve_model(trial, port, runtime.value, places, Display())
+
+
+@app.command()
+def load(
+    url: Annotated[str, typer.Argument(metavar="URL", help="http://host:port/path; only load servers that are yours.")],
+    connections: Annotated[int, typer.Option("--connections", min=1, help="Connections held at once.")] = 10,
+    rate: Annotated[
+        str | None, typer.Option("--rate", help="Open loop at this rate (`1000/s`); else a closed loop.")
+    ] = None,
+    warmup: Annotated[str, typer.Option(help="Load before the window, not counted.")] = "1s",
+    window: Annotated[str, typer.Option(help="The measured time.")] = "10s",
+    timeout: Annotated[str, typer.Option(help="Deadline of a request.")] = "5s",
+    lifetime: Annotated[Lifetime, typer.Option(help="Keep connections, or one per request.")] = Lifetime.keep_alive,
+    method: Annotated[str, typer.Option(help="GET, POST or PUT.")] = "GET",
+    body: Annotated[str, typer.Option(help="Size of the request's body.")] = "0 B",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Load any HTTP server, and say what the client saw."""
+    from harness.load import client_config, print_report, run_load, summarise
+    from harness.terminal import Display
+
+    config = client_config(
+        url, connections=connections, rate=rate, warmup=warmup, window=window, timeout=timeout,
+        lifetime=lifetime.value, method=method, body=body,
+    )  # fmt: skip
+    summary = summarise(config, run_load(config, _places(), Display()))
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        print_report(summary)
+    raise typer.Exit(EXIT_DONE if summary["ok"] else EXIT_TRIALS_FAILED)
+
+
+def _places(results: Path | None = None) -> "Places":
+    from harness.stage import Places
+
+    return Places.under(Path(__file__).resolve().parent.parent, results)
+
+
+def _print_summary(run: Path) -> None:
+    from harness.report import summary_table
+    from harness.terminal import print_summary
+
+    print_summary(summary_table(run), run)
+
+
+def _exit_code(outcome: "Outcome", *, strict: bool) -> int:
+    if outcome.interrupted:
+        return EXIT_INTERRUPTED
+    bad = {"failed", "void", "marked", "invalid"} if strict else {"failed", "void"}
+    return EXIT_TRIALS_FAILED if bad & set(outcome.states.values()) else EXIT_DONE
+
+
+@contextmanager
+def _errors_in_a_line() -> Iterator[None]:
+    """Expected errors end the command with their message and code; a defect keeps its traceback."""
+    try:
+        yield
+    except HarnessError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_DONE)
+    except OSError as error:
+        typer.echo(
+            f"{error.filename or 'the system'}: {error.strerror or error}; make room or mend it, and run again",
+            err=True,
+        )
+        sys.exit(EXIT_CANNOT_RUN)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    with _errors_in_a_line():
+        app()

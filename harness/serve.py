@@ -1,0 +1,110 @@
+"""`harness serve`: one model in the foreground, so that anyone can put curl, wrk or a browser to it."""
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from signal import SIGTERM
+
+import typer
+from pydantic import ValidationError
+
+from harness.deploy import STOP_DEADLINE_S, calibrate, prove, running, server_config
+from harness.errors import DeployError, SpecError
+from harness.hosts.cores import available_cores
+from harness.interrupt import Interruptible
+from harness.runtime.base import Service, ServiceSpec, make_owner
+from harness.spec.catalogue import load_models, option_problem
+from harness.spec.experiment import Handler, Scalar, Trial
+from harness.spec.problems import did_you_mean, listed
+from harness.stage import Places, Wanted, set_stage
+from harness.terminal import Display
+
+OPEN_FILES = 10_000  # connections that a served model can hold
+
+
+def trial_for(model: str, options: Sequence[str], handler: Mapping[str, str], places: Places) -> Trial:
+    """A trial from the command line's words.
+
+    Raises:
+        SpecError: a word is wrong; every problem, a line each.
+    """
+    models = load_models(places.images)
+    if model not in models:
+        raise SpecError(
+            [f"MODEL: there is no model {model!r}; {did_you_mean(model, models, 'write one of ' + listed(models))}"]
+        )
+    problems: list[str] = []
+    values = {name: option.default for name, option in models[model].options.items()}
+    for words in options:
+        name, separator, text = words.partition("=")
+        if not separator or name not in values:
+            problems.append(
+                f"--option {words}: {model} has no such option; write K=V with {listed(values) or 'no option at all'}"
+            )
+            continue
+        value = _read(text, models[model].options[name].type)
+        if problem := option_problem(models[model].options[name], value):
+            problems.append(f"--option {words}: {problem[0]}; {problem[1]}")
+        values[name] = value
+    try:
+        checked = Handler.model_validate(handler)
+    except ValidationError as error:
+        problems += [f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+    if problems:
+        raise SpecError(problems)
+    return Trial(model=model, options=values, handler=checked)
+
+
+def _read(text: str, kind: str) -> Scalar:
+    if kind == "integer" and text.lstrip("-").isdigit():
+        return int(text)
+    return {"true": True, "false": False}.get(text, text) if kind == "boolean" else text
+
+
+def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display: Display) -> None:
+    """Run a model until SIGTERM or Ctrl-C, then print its exit report as one JSON line.
+
+    Raises:
+        HarnessError: it cannot be run here, or does not answer rightly.
+    """
+    models = load_models(places.images)
+    owner = make_owner(f"serve-{trial.model}-{port}")
+    with Interruptible() as interruptible:
+        stage = set_stage([trial], models, places, wanted, owner, display)
+        try:
+            iterations_per_us = 0.0
+            if trial.handler.cpu.ns:
+                iterations_per_us = calibrate(stage.runtime, trial.model, available_cores())
+            config = server_config(trial, port, iterations_per_us)
+            spec = ServiceSpec(
+                name=f"serve-{port}",
+                role="server",
+                image=trial.model,
+                config=config.model_dump(mode="json"),
+                cores=available_cores(),
+                open_files=OPEN_FILES,
+                port=port,
+            )
+            with running(stage.runtime, spec) as service:
+                with interruptible.stopping_here():
+                    prove(service, port, trial)
+                    display.say(f"{trial.model} serves http://{service.address}:{port}/ (Ctrl-C ends it)")
+                    _wait_for_its_end(service)
+                _finish(service)
+        finally:
+            stage.runtime.clean()
+
+
+def _wait_for_its_end(service: Service) -> None:
+    while service.running():
+        time.sleep(0.2)
+
+
+def _finish(service: Service) -> None:
+    if service.running():
+        service.signal(SIGTERM)
+    status = service.wait(STOP_DEADLINE_S)
+    with contextlib.suppress(FileNotFoundError):
+        typer.echo(service.fetch("exit.json").decode().strip())
+    if status != 0:
+        raise DeployError(f"{service.spec.name}: the server ended with status {status}:\n{service.logs()}")

@@ -1,0 +1,142 @@
+"""Setting the stage of a run: the runtime chosen, leftovers cleaned, images built, cores divided, walls checked.
+
+All of it happens before the first trial and before a run folder exists, so that an environment that cannot run the
+plan is one clear error and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.deploy import BACKLOG, calibrate, open_files_for
+from harness.errors import HostError, RuntimeUnavailable
+from harness.hosts.audit import Wall, audit, need_of
+from harness.hosts.cores import CoreMap, available_cores, divide_cores
+from harness.hosts.facts import collect_facts
+from harness.images import connect, content_digest, ensure_images
+from harness.plan import Plan
+from harness.runtime.base import Owner, Runtime
+from harness.spec.experiment import Trial
+from harness.spec.model import Model
+from harness.terminal import Display
+
+Wanted = Literal["auto", "docker", "process"]
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders that the harness works in."""
+
+    images: Path
+    results: Path
+    state: Path  # its own working files: build logs, folders of plain processes
+
+    @classmethod
+    def under(cls, root: Path, results: Path | None = None) -> "Places":
+        """The layout of a checkout; results may be kept elsewhere."""
+        return cls(root / "images", results or root / "results", root / ".ceiling")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where trials run, and with what."""
+
+    runtime: Runtime
+    note: str  # which runtime, and why
+    models: Mapping[str, Model]
+    digests: Mapping[str, str]  # folder of images/: what is measured, by content
+    walls: Sequence[Wall]  # of this host, that the trials may meet
+    available: Sequence[int]  # CPUs that the run may use
+
+    def cores(self, trial: Trial) -> CoreMap:
+        """Who is pinned where."""
+        return divide_cores(self.available, trial.limits.cores)
+
+    def calibrate(self, plan: Plan) -> float | None:
+        """Iterations of the shared work loop per microsecond, where any trial needs them."""
+        working = [planned.trial for planned in plan.trials if planned.trial.handler.cpu.ns]
+        if not working:
+            return None
+        return calibrate(self.runtime, working[0].model, self.cores(working[0]).server)
+
+    def environment(self) -> dict[str, Any]:
+        """Facts for environment.json."""
+        return {
+            "host": collect_facts(),
+            "runtime": {"name": self.runtime.name, "note": self.note, **self.runtime.facts()},
+            "images": dict(self.digests),
+            "walls": [str(wall) for wall in self.walls],
+        }
+
+
+def set_stage(
+    trials: Sequence[Trial], models: Mapping[str, Model], places: Places, wanted: Wanted, owner: Owner, display: Display
+) -> Stage:
+    """Make everything ready for trials.
+
+    Raises:
+        RuntimeUnavailable: the wanted runtime is not there, or cannot honour a trial.
+        ImageError: an image does not build.
+        HostError: this host lacks what a trial needs.
+    """
+    folders = [*sorted({trial.model for trial in trials}), "client", "probe"]
+    runtime, note, digests = _choose_runtime(folders, places, wanted, owner, display)
+    display.say(note)
+    removed = runtime.clean()
+    if removed:
+        display.say(f"removed {removed} leftovers of runs that are no more")
+    if runtime.name == "process":
+        _refuse_what_processes_cannot(trials, models)
+    stage = Stage(runtime, note, models, digests, _walls(trials, display), available_cores())
+    for trial in {trial.limits.cores: trial for trial in trials}.values():
+        stage.cores(trial)
+    return stage
+
+
+def _walls(trials: Sequence[Trial], display: Display) -> list[Wall]:
+    need = need_of(trials, open_files=max(open_files_for(trial) for trial in trials), backlog=BACKLOG)
+    walls = audit(need)
+    fatal = [str(wall) for wall in walls if wall.fatal]
+    if fatal:
+        raise HostError("this host cannot run the plan:\n" + "\n".join(fatal))
+    for wall in walls:
+        display.say(f"a wall that the plan may meet: {wall}")
+    return walls
+
+
+def _choose_runtime(
+    folders: Sequence[str], places: Places, wanted: Wanted, owner: Owner, display: Display
+) -> tuple[Runtime, str, dict[str, str]]:
+    if wanted == "process":
+        return _processes(folders, places, owner, "runtime: local processes, as asked for; no containers")
+    try:
+        client = connect()
+    except RuntimeUnavailable as error:
+        if wanted == "docker":
+            raise
+        return _processes(folders, places, owner, f"runtime: local processes, without containers ({error})")
+    from harness.runtime.docker import DockerRuntime
+
+    with display.stage("images"):
+        images = ensure_images(client, places.images, folders, places.state / "build", display.say)
+    digests = {folder: image.digest for folder, image in images.items()}
+    return DockerRuntime(client, images, owner), "runtime: Docker", digests
+
+
+def _processes(folders: Sequence[str], places: Places, owner: Owner, note: str) -> tuple[Runtime, str, dict[str, str]]:
+    from harness.runtime.process import ProcessRuntime
+
+    digests = {folder: content_digest(places.images, folder) for folder in folders}
+    return ProcessRuntime(owner, places.images, places.state / "work"), note, digests
+
+
+def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
+    remedy = "use RUNTIME=docker"
+    for trial in trials:
+        if trial.limits.memory is not None:
+            raise RuntimeUnavailable(f"limits.memory needs a container; {remedy}")
+        if trial.network != "host":
+            raise RuntimeUnavailable(f"network: {trial.network} needs a container; {remedy}")
+        if not models[trial.model].entry:
+            raise RuntimeUnavailable(f"model {trial.model} has no `entry` for plain processes; {remedy}")

@@ -1,0 +1,137 @@
+"""What a person sees while an experiment runs: a live line in a terminal, a plain line per trial elsewhere."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from harness.measure import Tick
+from harness.plan import Plan, PlannedTrial
+from harness.result import TrialResult
+
+_STATE_STYLE = {"ok": "green", "marked": "yellow", "invalid": "magenta", "failed": "red", "void": "red"}
+
+
+class Display:
+    """Progress of a run on standard error, so that standard output stays for results."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._total = 0
+        self._left_s = 0.0
+        self._last: Tick | None = None
+        self._trial_id = ""
+
+    def say(self, message: str) -> None:
+        """A plain line."""
+        self._console.print(escape(message), soft_wrap=True)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce a step, and say how long it took when it took long enough to wonder."""
+        begun = time.monotonic()
+        with self._console.status(escape(name)) if self._console.is_terminal else _silence():
+            yield
+        took_s = time.monotonic() - begun
+        if took_s >= 1:
+            self.say(f"{name}: {took_s:.1f} s")
+
+    @contextmanager
+    def trials(self, plan: Plan, done: int, estimate_s: float) -> Iterator[None]:
+        """The live line over all trials of a plan."""
+        self._total, self._left_s = len(plan.trials), estimate_s
+        if not self._console.is_terminal:
+            self.say(f"{self._total - done} trials to run, about {clock(estimate_s)}")
+            yield
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        with Progress(*columns, console=self._console, transient=True) as self._progress:
+            self._task = self._progress.add_task("", total=self._total, completed=done, left="")
+            yield
+        self._progress = None
+
+    @contextmanager
+    def live(self, name: str) -> Iterator[None]:
+        """A live line without a plan: the rate of one load."""
+        self._trial_id, self._last = name, None
+        if not self._console.is_terminal:
+            yield
+            return
+        with Progress(TextColumn("{task.description}"), console=self._console, transient=True) as self._progress:
+            self._task = self._progress.add_task(name, left="")
+            yield
+        self._progress = None
+
+    def trial_begins(self, planned: PlannedTrial) -> None:
+        """A trial starts."""
+        self._trial_id, self._last = planned.id, None
+        self._update(f"{planned.id}")
+
+    def tick(self, tick: Tick) -> None:
+        """The client's word while it runs: the live rate."""
+        if self._last is not None and tick.at_ns > self._last.at_ns:
+            rate = (tick.ok - self._last.ok) / ((tick.at_ns - self._last.at_ns) / 1e9)
+            errors = f", {tick.errors} errors" if tick.errors else ""
+            self._update(f"{self._trial_id}  {rate:,.0f} requests/s{errors}")
+        self._last = tick
+
+    def trial_ends(self, result: TrialResult, left_s: float) -> None:
+        """A trial is done: its line, and the time left."""
+        self._left_s = left_s
+        style = _STATE_STYLE[result.state]
+        line = f"[{style}]{result.state:>7}[/] {result.order:>4}/{self._total}  {escape(result.id)}"
+        if result.client is not None:
+            window_s = (result.client.window_end_ns - result.client.window_start_ns) / 1e9
+            line += f"  {result.client.completed_in_window / window_s:,.0f} requests/s"
+        if result.verdict is not None and result.verdict.limited_by != "nobody":
+            line += f", limited by {escape(result.verdict.limited_by)}"
+        if result.reason:
+            line += f"\n        {escape(result.reason)}"
+        if not self._console.is_terminal or result.state != "ok":
+            self._console.print(line, soft_wrap=True)
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task)
+        self._update("")
+
+    def _update(self, text: str) -> None:
+        if self._progress is not None and self._task is not None:
+            left = f"about {clock(self._left_s)} left"
+            self._progress.update(self._task, description=escape(text), left=left)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    yield
+
+
+def clock(seconds: float) -> str:
+    """A length of time for people: `3:25 min`, `40 s`."""
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output: the first columns as text, numbers to the right."""
+    console = Console(highlight=False)
+    width = None if console.is_terminal else 200
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(escape(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table, width=width)

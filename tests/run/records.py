@@ -1,0 +1,110 @@
+"""Records for the tests of the run's own stages: complete, plausible, and easy to vary."""
+
+from typing import Any
+
+from harness.result import ClientReport, ServerMark, ServerReport, ServiceUsage, TrialResult
+from harness.spec.experiment import Trial
+from harness.verdict import Evidence
+
+WINDOW_NS = 2_000_000_000
+
+
+def client_report(**changes: Any) -> ClientReport:
+    """A client that had 10 requests in flight at 1,000 answers a second for 2 s, each served in 10 ms."""
+    fields: dict[str, Any] = {
+        "start_ns": 0,
+        "window_start_ns": 1_000_000_000,
+        "window_end_ns": 1_000_000_000 + WINDOW_NS,
+        "intended": 2_000,
+        "sent": 2_000,
+        "ok": 2_000,
+        "errors": {},
+        "schedule": None,
+        "completed_in_window": 2_000,
+        "in_flight_integral_s": 20.0,
+        "residence_s": 20.0,
+        "connections_opened": 10,
+        "connections_served": 10,
+        "connections_starved": 0,
+        "life_ok": 3_000,
+        "life_unknown": 0,
+        "bytes_received": 400_000,
+        "per_100ms": (100,) * 20,
+        "cpu_user_s": 0.2,
+        "cpu_system_s": 0.2,
+        "histograms": {"response": {4_000: 2_000}, "service": {4_000: 2_000}},
+    }
+    return ClientReport.model_validate({**fields, **changes})
+
+
+def mark(at_ns: int, requests: int, **changes: Any) -> ServerMark:
+    """A server's counters, all others at rest."""
+    names = ("connections", "accepts", "forks", "threads", "wakeups", "bad_requests")
+    names += ("voluntary_switches", "involuntary_switches", "minor_faults")
+    fields: dict[str, Any] = dict.fromkeys(names, 0)
+    fields |= {"at_ns": at_ns, "requests": requests, "cpu_user_s": 0.0, "cpu_system_s": 0.0}
+    return ServerMark.model_validate({**fields, **changes})
+
+
+def server_report(end_requests: int = 3_001, **changes: Any) -> ServerReport:
+    """A server that counted the same as `client_report`, and one proving request."""
+    fields: dict[str, Any] = {
+        "model": "reactor",
+        "marks": (mark(1_000_000_000, 501), mark(3_000_000_000, 2_501)),
+        "end": mark(4_000_000_000, end_requests),
+    }
+    return ServerReport.model_validate({**fields, **changes})
+
+
+def usage(cpu_s: float = 0.5, **changes: Any) -> ServiceUsage:
+    """One core, used for `cpu_s` seconds of the window."""
+    fields: dict[str, Any] = {
+        "cores": 1,
+        "cpu_user_s": cpu_s,
+        "cpu_system_s": 0.0,
+        "memory_bytes": 10_000_000,
+        "processes": 1,
+        "threads": 1,
+        "voluntary_switches": 100,
+        "involuntary_switches": 10,
+        "throttled_s": None,
+    }
+    return ServiceUsage.model_validate({**fields, **changes})
+
+
+def evidence(**changes: Any) -> Evidence:
+    """A trial that nothing is wrong with."""
+    fields: dict[str, Any] = {
+        "trial": Trial.model_validate({"load": {"connections": 10, "window": "2 s"}}),
+        "concurrency": "unbounded",
+        "client": client_report(),
+        "server": server_report(),
+        "proving_requests": 1,
+        "usage": {"server": usage()},
+    }
+    return Evidence(**{**fields, **changes})
+
+
+def trial_result(trial_id: str = "base.r1", **changes: Any) -> TrialResult:
+    """A finished trial's record."""
+    fields: dict[str, Any] = {
+        "id": trial_id,
+        "point": "base",
+        "repeat": 1,
+        "block": 1,
+        "order": 1,
+        "factors": {},
+        "trial": Trial(),
+        "runtime": "process",
+        "state": "ok",
+        "reason": None,
+        "started": "2026-01-01T00:00:00.000Z",
+        "elapsed_s": 7.0,
+        "overhead_s": 1.0,
+        "client": client_report(),
+        "server": server_report(),
+        "usage": {"server": usage()},
+        "checks": (),
+        "verdict": None,
+    }
+    return TrialResult.model_validate({**fields, **changes})
