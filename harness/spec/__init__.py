@@ -1,0 +1,1 @@
+"""What may be asked: the vocabulary of experiments and models, read strictly, with file and line for every mistake."""

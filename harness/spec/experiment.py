@@ -5,13 +5,70 @@ changes to it. The same types make the JSON Schema for editors and the reference
 every field carries a description.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from harness.spec.quantities import Duration, Rate, Size
+from harness.spec.quantities import Between, Duration, Rate, Size
 
 Scalar = bool | int | float | str | None
+
+CLIENT_HEADERS = ("Host", "Content-Length", "Connection", "Transfer-Encoding")
+"""Headers that the load client sets itself, from the rest of the spec."""
+
+_OWN_HEADERS = frozenset(name.lower() for name in CLIENT_HEADERS)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_HEADER_VALUE = re.compile(r"[\t -~]{0,4096}")
+_PATH = re.compile(r"/[!-~]{0,2047}")
+_MODEL = re.compile(r"[a-z][a-z0-9-]{0,59}")
+
+
+def _header_name(name: str) -> str:
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"the load client sets `{name}` itself; remove it (`load` and `request` decide its value)")
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name[:60]!r} is no header name; use letters, digits and hyphens, as in `X-Tenant`")
+    return name
+
+
+def _header_value(value: str) -> str:
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(
+            f"{value[:60]!r} is no header value; keep to one line of printable ASCII, at most 4096 characters"
+        )
+    return value
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(
+            f"`{path[:60]}` does not start with a slash; write the path and query only, such as `/` or `/items?page=2`"
+        )
+    if not _PATH.fullmatch(path):
+        raise ValueError(
+            f"{path[:60]!r} holds what no request line may; percent-encode spaces and non-ASCII characters (at most 2048 in all)"
+        )
+    return path
+
+
+def _model(name: str) -> str:
+    if not _MODEL.fullmatch(name):
+        raise ValueError(
+            f"{name[:60]!r} is no model's name; name a folder of images/ (lower-case letters, digits, hyphens)"
+        )
+    return name
+
+
+def _whole(value: object) -> object:
+    if type(value) is not int:  # True == 1.0 == 1 in Python, and so for a Literal
+        raise ValueError(f"`{str(value)[:60]}` is not the whole number 1; write 1")
+    return value
+
+
+One = Annotated[Literal[1], BeforeValidator(_whole)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
 
 
 class Record(BaseModel):
@@ -23,12 +80,17 @@ class Record(BaseModel):
 class Request(Record):
     """The request that the load client sends."""
 
-    path: str = Field("/", pattern=r"^/[!-~]*$", description="Path and query, from the slash on.")
-    method: Literal["GET", "POST", "PUT"] = Field("GET", description="HTTP method.")
-    headers: dict[str, str] = Field(
-        {}, description="Further request headers; Host and Content-Length are set by the client."
+    path: Annotated[str, AfterValidator(_path)] = Field(
+        "/", description="Path and query, from the slash on.", json_schema_extra={"pattern": "^/[!-~]*$"}
     )
-    body: Size = Field(Size(0), description="Size of the request's body.")
+    method: Literal["GET", "POST", "PUT"] = Field("GET", description="HTTP method.")
+    headers: dict[HeaderName, HeaderValue] = Field(
+        {},
+        description="Further request headers. Host, Content-Length, Connection and Transfer-Encoding are the client's.",
+    )
+    body: Annotated[Size, Between("0 B", "64 MiB")] = Field(
+        Size(0), description="Size of the request's body (POST and PUT)."
+    )
 
 
 class Handler(Record):
@@ -37,8 +99,10 @@ class Handler(Record):
     kind: Literal["body", "echo"] = Field(
         "body", description="`body` answers with `body` bytes; `echo` answers with the request's own body."
     )
-    body: Size = Field(Size(128), description="Size of the response's body (kind `body`).")
-    cpu: Duration = Field(
+    body: Annotated[Size, Between("0 B", "64 MiB")] = Field(
+        Size(128), description="Size of the response's body (kind `body`)."
+    )
+    cpu: Annotated[Duration, Between("0 ns", "1 min")] = Field(
         Duration(0),
         description="CPU work per request: a number of iterations calibrated once per run, never a spin on the clock.",
     )
@@ -55,13 +119,19 @@ class Load(Record):
         description="`closed`: each connection sends its next request when the answer is in. `open`: requests follow a schedule fixed in advance.",
     )
     connections: int = Field(64, ge=1, le=1_000_000, description="Connections held at once.")
-    rate: Rate | None = Field(None, description="Offered rate over all connections, constant gaps (kind `open` only).")
+    rate: Annotated[Rate, Between("0.001/s", "10000000/s")] | None = Field(
+        None, description="Offered rate over all connections, constant gaps (kind `open` only)."
+    )
     lifetime: Literal["keep-alive", "per-request"] = Field(
         "keep-alive", description="Keep each connection, or open a new one for every request (the server closes it)."
     )
-    warmup: Duration = Field(Duration(1_000_000_000), description="Load before the window, not counted.")
-    window: Duration = Field(Duration(5_000_000_000), description="The measured time, over intended send times.")
-    timeout: Duration = Field(
+    warmup: Annotated[Duration, Between("0 s", "1 h")] = Field(
+        Duration(1_000_000_000), description="Load before the window, not counted."
+    )
+    window: Annotated[Duration, Between("100 ms", "24 h")] = Field(
+        Duration(5_000_000_000), description="The measured time, over intended send times."
+    )
+    timeout: Annotated[Duration, Between("1 ms", "10 min")] = Field(
         Duration(5_000_000_000), description="Deadline of each request, from its intended send time."
     )
 
@@ -69,20 +139,28 @@ class Load(Record):
 class Limits(Record):
     """What the server may use."""
 
-    cores: int = Field(1, ge=1, description="Cores of the server, disjoint from the client's where the host has them.")
-    memory: Size | None = Field(None, description="Memory limit of the server's container; none by default.")
+    cores: int = Field(
+        1, ge=1, le=1024, description="Cores of the server, disjoint from the client's where the host has them."
+    )
+    memory: Annotated[Size, Between("6 MiB", "16384 GiB")] | None = Field(
+        None, description="Memory limit of the server's container; none by default."
+    )
 
 
 class Trial(Record):
     """One complete measurement: which server, with what work, under what load, within what limits."""
 
-    model: str = Field("reactor", pattern=r"^[a-z][a-z0-9-]*$", description="The server: a folder of images/.")
+    model: Annotated[str, AfterValidator(_model)] = Field(
+        "reactor",
+        description="The server: a folder of images/.",
+        json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"},
+    )
     options: dict[str, Scalar] = Field({}, description="The model's own options, checked against its model.yaml.")
     request: Request = Field(Request(), description="The request that is sent.")
     handler: Handler = Field(Handler(), description="What the server does with it.")
     load: Load = Field(Load(), description="How requests arrive.")
-    servers: Literal[1] = Field(1, description="Number of servers.")
-    clients: Literal[1] = Field(1, description="Number of load clients.")
+    servers: One = Field(1, description="Number of servers.")
+    clients: One = Field(1, description="Number of load clients.")
     balancer: Literal["none"] = Field("none", description="What stands in front of the servers.")
     limits: Limits = Field(Limits(), description="What the server may use.")
     network: Literal["host", "bridge"] = Field("host", description="The container's network; `bridge` shows its price.")
@@ -98,7 +176,7 @@ class LevelSet(Record):
 class Experiment(Record):
     """One question, as one file."""
 
-    version: Literal[1] = Field(description="Version of this vocabulary.")
+    version: One = Field(description="Version of this vocabulary.")
     title: str = Field(min_length=1, max_length=200, description="The question, in a sentence.")
     base: Trial = Field(Trial(), description="The trial that the factors vary.")
     factors: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(

@@ -1,10 +1,22 @@
 """What a folder of images/ says about itself in its `model.yaml`."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from harness.spec.experiment import Record, Scalar
+
+_OPTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+def _option_name(name: str) -> str:
+    if not _OPTION_NAME.fullmatch(name):
+        raise ValueError(f"{name[:40]!r} is no option's name; use lower-case letters, digits, `_` and `-`")
+    return name
+
+
+OptionName = Annotated[str, AfterValidator(_option_name)]
 
 
 class Option(Record):
@@ -29,7 +41,7 @@ class Model(Record):
     """A server as an image: how it is built, started, asked and counted. See docs/contract/."""
 
     title: str = Field(description="Name of the model, for people.")
-    axes: Axes
+    axes: Axes = Field(description="Its place on both axes.")
     protocol: Literal["http"] = Field("http", description="What the load client speaks to it.")
     port: int = Field(8080, ge=1, le=65535, description="Port when none is given.")
     concurrency: Literal["unbounded", "workers"] = Field(
@@ -42,4 +54,4 @@ class Model(Record):
         (), description="Arguments to Python that run it in this folder, for the process runtime; empty: Docker only."
     )
     uses: tuple[str, ...] = Field((), description="Other folders of images/ that enter its build context and digest.")
-    options: dict[str, Option] = Field({}, description="Its own options.")
+    options: dict[OptionName, Option] = Field({}, description="Its own options.")

@@ -1,0 +1,141 @@
+"""Checking every combination as a complete trial, and telling each contradiction once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import SpecError
+from harness.spec.catalogue import load_model, model_names, option_problem
+from harness.spec.compose import Node
+from harness.spec.experiment import Scalar, Trial
+from harness.spec.factors import Factor
+from harness.spec.levels import Value
+from harness.spec.model import Model
+from harness.spec.paths import OPTIONS
+from harness.spec.points import Exclusions, Point, points, settings_of, trial_at
+from harness.spec.problems import Problems, did_you_mean, listed, shown
+from harness.spec.rules import Contradiction, contradictions
+
+
+class Shelf:
+    """The models that a spec names, each read once."""
+
+    def __init__(self, images: Path, problems: Problems) -> None:
+        self._images = images
+        self._problems = problems
+        self._names = model_names(images)
+        self._models: dict[str, Model | None] = {}
+
+    def find(self, name: str, line: int) -> Model | None:
+        """The model, or None; what is wrong with it is noted, once a line where it is named."""
+        if name not in self._names:
+            there_are = f"there are {listed(self._names)}" if self._names else f"`{self._images}` holds no model"
+            fix = did_you_mean(name, self._names, there_are)
+            self._problems.add(line, f"there is no model {shown(name)}", fix)
+            return None
+        if name not in self._models:
+            try:
+                self._models[name] = load_model(self._images / name)
+            except SpecError as error:
+                self._problems.include(error)
+                self._models[name] = None
+        return self._models[name]
+
+    def defaults(self, name: str) -> dict[str, Scalar]:
+        """Its options with their defaults; none where the model could not be read."""
+        model = self._models.get(name)
+        return {key: option.default for key, option in model.options.items()} if model else {}
+
+    def option_contradiction(self, name: str, path: str, value: Value) -> Contradiction | None:
+        """What is wrong with an option for this model; None when it is right or the model could not be read."""
+        model, key = self._models.get(name), path.removeprefix(OPTIONS)
+        if model is None:
+            return None
+        if key not in model.options:
+            known = f"its options are {listed(model.options)}" if model.options else "it has no options at all"
+            what = f"model `{name}` has no option {shown(key)}"
+            return Contradiction(("model", path), what, did_you_mean(key, model.options, known))
+        problem = option_problem(model.options[key], value)
+        return (
+            Contradiction(("model", path), f"`{path}` of model `{name}`: {problem[0]}", problem[1]) if problem else None
+        )
+
+
+@dataclass
+class _Case:
+    """A contradiction, and where it was met."""
+
+    contradiction: Contradiction
+    example: Point
+    labels: dict[str, None] = field(default_factory=dict)  # levels of the only factor that takes part
+    count: int = 0
+
+
+class Combinations:
+    """Goes through the points of a spec."""
+
+    def __init__(self, base: Trial, factors: Sequence[Factor], exclusions: Exclusions, shelf: Shelf) -> None:
+        self._base = base
+        self._factors = factors
+        self._exclusions = exclusions
+        self._shelf = shelf
+        self._cases: dict[tuple[str, tuple[int, ...]], _Case] = {}
+        self._options: dict[tuple[str, str, str], Contradiction | None] = {}
+
+    def check(self, doubtful: set[str], problems: Problems, base_node: Node) -> None:
+        """Note every contradiction once.
+
+        Args:
+            doubtful: sections of `base` that could not be read whole; what touches them is not judged.
+            problems: takes them.
+            base_node: the spec, for the lines of `base`.
+        """
+        met_any = False
+        for point in points({factor.name: factor.levels for factor in self._factors}, self._exclusions):
+            met_any = True
+            settings = settings_of(point)
+            for found in self._found(settings):
+                if not any(path.split(".")[0] in doubtful and path not in settings for path in found.paths):
+                    self._note(found, point)
+        if not met_any and all(factor.levels for factor in self._factors):
+            line = base_node.reach(("exclude",))[0].place
+            problems.add(line, "`exclude` leaves no combination", "exclude less")
+        for (_, taking_part), case in self._cases.items():
+            self._tell(case, taking_part, problems, base_node)
+
+    def _found(self, settings: dict[str, Value]) -> Iterator[Contradiction]:
+        model = str(settings.get("model", self._base.model))
+        for path, value in settings.items():
+            if path.startswith(OPTIONS) and (found := self._option(model, path, value)):
+                yield found
+        yield from contradictions(trial_at(self._base, settings, self._shelf.defaults), settings)
+
+    def _option(self, model: str, path: str, value: Value) -> Contradiction | None:
+        key = (model, path, repr(value))
+        if key not in self._options:
+            self._options[key] = self._shelf.option_contradiction(model, path, value)
+        return self._options[key]
+
+    def _note(self, found: Contradiction, point: Point) -> None:
+        taking_part = tuple(i for i, level in enumerate(point) if any(path in level.sets for path in found.paths))
+        case = self._cases.setdefault((found.what, taking_part), _Case(found, point))
+        case.count += 1
+        if len(taking_part) == 1:
+            case.labels[point[taking_part[0]].label] = None
+
+    def _tell(self, case: _Case, taking_part: tuple[int, ...], problems: Problems, root: Node) -> None:
+        what, fix = case.contradiction.what, case.contradiction.fix
+        if not taking_part:
+            places = [root.reach(("base", *path.split("."))) for path in case.contradiction.paths]
+            node = max(places, key=lambda place: len(place[1]))[0]
+            problems.add(node.place, what, fix)
+            return
+        factor = self._factors[taking_part[-1]]
+        if len(case.labels) == 1:
+            lines = factor.lines[next(iter(case.labels))]
+            problems.add(max(lines.get(path, 0) for path in case.contradiction.paths), what, fix)
+            return
+        levels = " and ".join(f"`{self._factors[i].name}: {case.example[i].label}`" for i in taking_part)
+        more = f", {case.count} combinations in all" if case.count > 1 else ""
+        advice = f"{fix}{'' if fix.endswith('?') else '.'} Or exclude it."
+        problems.add(factor.line, f"{what} (with {levels}{more})", advice)

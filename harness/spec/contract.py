@@ -1,0 +1,68 @@
+"""The configurations that services are given: the harness's half of docs/contract/, as types.
+
+What comes back (exit report, client report) is in `harness/result.py`, because it is stored.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from harness.spec.experiment import Record, Scalar
+
+
+class HandlerConfig(Record):
+    """What a server does with each request, in its own terms."""
+
+    kind: Literal["body", "echo"] = Field(description="`body`: `body_bytes` bytes; `echo`: the request's own body.")
+    body_bytes: int = Field(ge=0, description="Size of the response's body (kind `body`).")
+    cpu_iterations: int = Field(ge=0, description="Rounds of the shared work loop per request.")
+    log: Literal["off", "buffered", "flush"] = Field(description="How a line per request goes to `out/access.log`.")
+
+
+class ServerConfig(Record):
+    """`config.json` of a server."""
+
+    contract: Literal[1] = Field(1, description="Version of the image contract.")
+    model: str = Field(description="The folder of images/ that is run.")
+    host: str = Field(description="Address to listen on.")
+    port: int = Field(ge=1, le=65535, description="TCP port to listen on.")
+    backlog: int = Field(ge=1, description="Length of the listen queue.")
+    options: dict[str, Scalar] = Field(description="The model's options, every one present.")
+    handler: HandlerConfig = Field(description="What is done with each request.")
+
+
+class ClientConfig(Record):
+    """`config.json` of the load client."""
+
+    format: Literal[1] = Field(1, description="Version of this file.")
+    url: str = Field(pattern="^http://", description="What is asked for.")
+    method: Literal["GET", "POST", "PUT"] = Field("GET", description="HTTP method.")
+    headers: dict[str, str] = Field({}, description="Request headers beside those that the client sets itself.")
+    body_bytes: int = Field(0, ge=0, description="Size of the request's body.")
+    kind: Literal["closed", "open"] = Field("closed", description="Closed loop, or open loop at a constant rate.")
+    connections: int = Field(ge=1, description="Connections held at once.")
+    rate_per_s: float | None = Field(None, gt=0, description="Requests per second over all connections (kind `open`).")
+    lifetime: Literal["keep-alive", "per-request"] = Field(
+        "keep-alive", description="Keep each connection, or open one for each request."
+    )
+    warmup_s: float = Field(ge=0, description="Load before the window, seconds.")
+    window_s: float = Field(gt=0, description="The measured time, seconds.")
+    timeout_s: float = Field(gt=0, description="Deadline of a request from its intended send time, seconds.")
+    plateau_s: float = Field(0.0, ge=0, description="How long kept connections are held after the drain, seconds.")
+    wait_for_start: bool = Field(True, description="Whether to wait for `start.json`.")
+
+
+class ProbeTarget(Record):
+    """A service that the probe watches."""
+
+    pid: int = Field(ge=1, description="Its first process, in the PID namespace that the probe sees.")
+    cgroup: bool = Field(description="The whole cgroup of that process, or that process and its descendants.")
+
+
+class ProbeConfig(Record):
+    """`config.json` of the probe."""
+
+    format: Literal[1] = Field(1, description="Version of this file.")
+    services: dict[str, ProbeTarget] = Field(min_length=1, description="What is watched, by name.")
+    interval_s: float = Field(gt=0, description="Time between samples, seconds.")
+    deadline_s: float = Field(gt=0, description="Life of the probe at most, seconds.")

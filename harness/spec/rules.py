@@ -1,0 +1,119 @@
+"""What cannot be together in one trial, though each value is right on its own."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from harness.spec.experiment import Trial
+
+MAX_HEADERS_BYTES = 32 * 1024  # half of what every server accepts as a head (docs/contract/)
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Keys whose values exclude each other. `what` names no values: it is told once for all combinations."""
+
+    paths: tuple[str, ...]
+    what: str
+    fix: str
+
+
+Rule = Callable[[Trial, Collection[str]], Contradiction | None]
+
+
+def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradiction]:
+    """Every contradiction of a complete trial.
+
+    Args:
+        trial: the trial.
+        varied: dotted paths that factors set; varying what has no effect is a contradiction too.
+    """
+    for rule in _RULES:
+        if found := rule(trial, varied):
+            yield found
+
+
+def _open_needs_rate(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    if trial.load.kind != "open" or trial.load.rate is not None:
+        return None
+    return Contradiction(
+        ("load.kind", "load.rate"),
+        "an open load has no rate",
+        "add `load.rate`, such as `1000/s`, or set `load.kind: closed`",
+    )
+
+
+def _closed_has_no_rate(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    if trial.load.kind != "closed" or trial.load.rate is None:
+        return None
+    return Contradiction(
+        ("load.kind", "load.rate"),
+        "a closed load makes its own rate, so `load.rate` says nothing",
+        "remove it, or set `load.kind: open`",
+    )
+
+
+def _window_holds_requests(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    load = trial.load
+    if load.kind != "open" or load.rate is None or load.rate.per_s * load.window.s >= 1:
+        return None
+    return Contradiction(
+        ("load.rate", "load.window"),
+        "at this rate no request falls into the window",
+        "lengthen `load.window` or raise `load.rate`",
+    )
+
+
+def _get_has_no_body(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    if trial.request.method != "GET" or trial.request.body.bytes == 0:
+        return None
+    return Contradiction(
+        ("request.method", "request.body"),
+        "a GET request carries no body",
+        "set `request.method: POST`, or `request.body: 0 B`",
+    )
+
+
+def _echo_has_no_body_of_its_own(trial: Trial, varied: Collection[str]) -> Contradiction | None:
+    if trial.handler.kind != "echo" or "handler.body" not in varied:
+        return None
+    return Contradiction(
+        ("handler.kind", "handler.body"),
+        "`echo` answers with the request's body, so varying `handler.body` changes nothing",
+        "vary `request.body`, or set `handler.kind: body`",
+    )
+
+
+def _answers_are_possible(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    if trial.handler.cpu < trial.load.timeout:
+        return None
+    return Contradiction(
+        ("handler.cpu", "load.timeout"),
+        "every request times out, as its CPU work takes as long as `load.timeout`",
+        "raise `load.timeout` or lower `handler.cpu`",
+    )
+
+
+def _headers_fit(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    headers = trial.request.headers
+    if sum(len(name) + len(value) + 4 for name, value in headers.items()) > MAX_HEADERS_BYTES:
+        return Contradiction(
+            ("request.headers",),
+            f"the request's headers are larger than {MAX_HEADERS_BYTES // 1024} KiB",
+            "send fewer or shorter ones",
+        )
+    if len({name.lower() for name in headers}) < len(headers):
+        return Contradiction(
+            ("request.headers",), "a request header is given twice, in different case", "keep one of them"
+        )
+    return None
+
+
+_RULES: tuple[Rule, ...] = (
+    _open_needs_rate,
+    _closed_has_no_rate,
+    _window_holds_requests,
+    _get_has_no_body,
+    _echo_has_no_body_of_its_own,
+    _answers_are_possible,
+    _headers_fit,
+)
