@@ -108,12 +108,14 @@ class Sample(Record):
     )
     processes: int
     threads: int
-    voluntary_switches: int = Field(description="Sum over live tasks.")
-    involuntary_switches: int
-    child_voluntary_switches: int = Field(description="Of these, tasks of other processes than the main one.")
-    child_involuntary_switches: int
+    voluntary_switches: int | None = Field(
+        description="Sum over live tasks; read at edges only, as hundreds of tasks are dear to read."
+    )
+    involuntary_switches: int | None
+    child_voluntary_switches: int | None = Field(description="Of these, tasks of other processes than the main one.")
+    child_involuntary_switches: int | None
     throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
-    descriptors: int | None = Field(description="Open descriptors of the main process.")
+    descriptors: int | None = Field(description="Open descriptors of the main process; read at edges only.")
 
 
 class ServiceUsage(Record):

@@ -1,0 +1,122 @@
+"""The probe: watches the services of one host (docs/contract/README.md, "The probe").
+
+`main.py DIR` reads DIR/config.json, samples until SIGTERM or its deadline, and writes DIR/out/probe.json.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from probe.cgroups import cgroup_of
+from probe.files import Gone
+from probe.host import host_sample
+from probe.processes import Table
+from probe.service import CgroupScope, Service, TreeScope
+
+PROC = "/proc"
+# A process in the way of what it measures: the interval grows where a sample is dear, so that sampling stays below
+# this share of one core however many processes there are.
+LARGEST_SHARE = 0.01
+EDGE = signal.SIGUSR1
+EDGE_WITH_PSS = signal.SIGUSR2
+END = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (EDGE, EDGE_WITH_PSS, *END)
+
+
+class Probe:
+    """All services and the host."""
+
+    def __init__(self, targets: dict[str, dict[str, Any]]) -> None:
+        self._services = {name: _watch(**target) for name, target in targets.items()}
+        self._live = [service for service in self._services.values() if service is not None]
+        self._host: list[dict[str, int | float]] = []
+
+    def sample(self) -> None:
+        """A regular look at everything."""
+        self._look(lambda service, table: service.sample(table))
+
+    def edge(self, *, pss: bool) -> None:
+        """A whole look at everything, kept apart."""
+        self._look(lambda service, table: service.edge(table, pss=pss))
+
+    def _look(self, take: Callable[[Service, Table], None]) -> None:
+        table = Table(PROC)
+        for service in tuple(self._live):
+            try:
+                take(service, table)
+            except Gone:
+                self._live.remove(service)
+        self._host.append(host_sample(PROC))
+
+    def report(self) -> dict[str, Any]:
+        """As the contract says."""
+        named = self._services.items()
+        return {
+            "format": 1,
+            "samples": {name: service.samples if service else [] for name, service in named},
+            "edges": {name: service.edges if service else [] for name, service in named},
+            "host": self._host,
+        }
+
+
+def _watch(pid: int, cgroup: bool) -> Service | None:
+    """A service; None where it has ended already."""
+    try:
+        return Service(pid, CgroupScope(cgroup_of(pid)) if cgroup else TreeScope(), PROC)
+    except Gone:
+        return None
+
+
+def watch(probe: Probe, interval_s: float, deadline: float) -> None:
+    """Sample until the end: on time, and at once when a signal asks."""
+    next_at = time.monotonic()
+    while (now := time.monotonic()) < deadline:
+        told = signal.sigtimedwait(SIGNALS, max(0.0, min(next_at, deadline) - now))
+        if told is None and time.monotonic() >= next_at:
+            used = time.process_time()
+            probe.sample()
+            cost_s = time.process_time() - used
+            next_at = max(next_at + interval_s, time.monotonic() + cost_s / LARGEST_SHARE)
+        elif told is not None and told.si_signo in END:
+            return
+        elif told is not None:
+            probe.edge(pss=told.si_signo == EDGE_WITH_PSS)
+            say({"event": "edge", "at_ns": time.monotonic_ns()})
+
+
+def say(event: dict[str, Any]) -> None:
+    """One line of JSON on standard output."""
+    print(json.dumps(event), flush=True)  # noqa: T201 - the contract's channel
+
+
+def write_report(folder: Path, report: dict[str, Any]) -> None:
+    """Leave the report under its name when it is whole."""
+    temporary = folder / ".probe.json.tmp"
+    temporary.write_text(json.dumps(report))
+    temporary.replace(folder / "probe.json")
+
+
+def main(folder: Path) -> int:
+    """Run, and return the exit status."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from now on they wait for sigtimedwait, and none is lost
+    started = time.monotonic()
+    config = json.loads((folder / "config.json").read_text())
+    try:
+        probe = Probe(config["services"])
+    except (LookupError, PermissionError) as error:
+        say({"event": "error", "message": str(error)})
+        return 1
+    say({"event": "ready"})
+    watch(probe, config["interval_s"], started + config["deadline_s"])
+    write_report(folder / "out", probe.report())
+    return 0
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,150 @@
+"""Processes and their tasks, as /proc shows them."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from probe.files import Gone, names, read
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+ENDED = "ZX"  # zombie, dead
+
+
+class Stat(NamedTuple):
+    """Of one line of /proc/PID/stat."""
+
+    pid: int
+    state: str
+    parent: int
+    user_ticks: int
+    system_ticks: int
+    reaped_user_ticks: int  # of children that have ended and were waited for
+    reaped_system_ticks: int
+    threads: int
+    started: int  # clock ticks since boot
+
+
+class Switches(NamedTuple):
+    """Context switches of live tasks: all of a service, and of these the ones outside its main process."""
+
+    voluntary: int
+    involuntary: int
+    child_voluntary: int
+    child_involuntary: int
+
+
+def read_stat(proc: str, pid: int) -> Stat:
+    """One process.
+
+    Raises:
+        Gone: there is none of that id.
+    """
+    fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split()
+    parent, user, system, reaped_user, reaped_system, threads, started = (
+        int(fields[at]) for at in (1, 11, 12, 13, 14, 17, 19)
+    )
+    return Stat(pid, fields[0].decode(), parent, user, system, reaped_user, reaped_system, threads, started)
+
+
+class Table:
+    """All processes at about one instant; read at most once, for all services together."""
+
+    def __init__(self, proc: str) -> None:
+        self._proc = proc
+        self._children: dict[int, list[Stat]] | None = None
+
+    def tree(self, main: Stat) -> list[Stat]:
+        """A process and all its descendants, each after its parent."""
+        if self._children is None:
+            self._children = self._scan()
+        family = [main]
+        for member in family:  # grows while it is walked
+            family += self._children.get(member.pid, ())
+        return family
+
+    def _scan(self) -> dict[int, list[Stat]]:
+        children: dict[int, list[Stat]] = {}
+        for name in names(self._proc):
+            if name.isdigit():
+                try:
+                    stat = read_stat(self._proc, int(name))
+                except (Gone, PermissionError):
+                    continue
+                children.setdefault(stat.parent, []).append(stat)
+        return children
+
+
+def cpu_s(family: Iterable[Stat]) -> tuple[float, float]:
+    """CPU time of processes and of the children they have reaped, (user, system), seconds.
+
+    /proc/PID/stat counts whole ticks of 10 ms, which would lose up to two of them for each of hundreds of workers. The
+    CPU clock of a process is exact, threads that have ended included; the ticks say how it divides.
+    """
+    live_ns = user = system = reaped_user = reaped_system = 0
+    for member in family:
+        live_ns += _clock_ns(member)
+        user += member.user_ticks
+        system += member.system_ticks
+        reaped_user += member.reaped_user_ticks
+        reaped_system += member.reaped_system_ticks
+    live_s = live_ns / 1e9
+    user_s = live_s * user / (user + system) if user + system else live_s
+    return user_s + reaped_user / TICKS_PER_S, live_s - user_s + reaped_system / TICKS_PER_S
+
+
+def _clock_ns(member: Stat) -> int:
+    try:
+        return time.clock_gettime_ns((~member.pid << 3) | 2)  # what clock_getcpuclockid(3) makes of a process id
+    except OSError:  # it has been reaped since, and its parent's line was read before that
+        return (member.user_ticks + member.system_ticks) * 1_000_000_000 // TICKS_PER_S
+
+
+def switches(proc: str, pids: Iterable[int], main: int) -> Switches:
+    """Context switches, summed over live tasks: /proc/PID/status alone counts a process's first thread only."""
+    voluntary = involuntary = child_voluntary = child_involuntary = 0
+    for pid in pids:
+        for status in _statuses(f"{proc}/{pid}/task"):
+            willing, forced = _count(status, b"\nvoluntary_"), _count(status, b"\nnonvoluntary_")
+            voluntary, involuntary = voluntary + willing, involuntary + forced
+            if pid != main:
+                child_voluntary, child_involuntary = child_voluntary + willing, child_involuntary + forced
+    return Switches(voluntary, involuntary, child_voluntary, child_involuntary)
+
+
+def _statuses(tasks: str) -> Iterator[bytes]:
+    """Of each live task; those that end meanwhile are left out."""
+    with contextlib.suppress(Gone):
+        for tid in names(tasks):
+            with contextlib.suppress(Gone):
+                yield read(f"{tasks}/{tid}/status")
+
+
+def _count(status: bytes, start: bytes) -> int:
+    name = start + b"ctxt_switches:"
+    at = status.find(name)
+    return int(status[at + len(name) :].split(b"\n", 1)[0]) if at >= 0 else 0
+
+
+def pss_bytes(proc: str, pids: Iterable[int]) -> int | None:
+    """Proportional set sizes, summed; None where this user may not look."""
+    total = 0
+    for pid in pids:
+        try:
+            rollup = read(f"{proc}/{pid}/smaps_rollup")
+        except Gone:
+            continue
+        except PermissionError:
+            return None
+        at = rollup.find(b"\nPss:")
+        total += int(rollup[at + 5 :].split(None, 1)[0]) * 1024 if at >= 0 else 0
+    return total
+
+
+def descriptors(proc: str, pid: int) -> int | None:
+    """Open descriptors of a process; None where this user may not look."""
+    try:
+        return len(names(f"{proc}/{pid}/fd"))
+    except (Gone, PermissionError):
+        return None
