@@ -1,0 +1,142 @@
+"""The image that all others start from: Debian with Python, uvloop and numpy from its own packages.
+
+Debian itself comes from a registry where one answers within 10 s, else it is bootstrapped from the host's own
+package mirror. Which of the two, and which image exactly, is written into the base's labels, and every image built
+on it inherits them: runs made on different bases can be told apart.
+"""
+
+import contextlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+from requests.exceptions import RequestException
+
+from harness.errors import ImageError
+from harness.images.bootstrap import bootstrap
+from harness.images.build import LABEL_ROUTE, ImageInfo, Say, build_image, find_image
+from harness.images.context import build_context
+from harness.images.engine import connect
+from harness.images.settings import Settings
+
+BASE = "base"
+PINS = "base.toml"
+REGISTRY_DEADLINE_S = 10
+CA_IN_CONTEXT = "base/ca-bundle.crt"
+
+
+@dataclass(frozen=True)
+class Root:
+    """Debian as an image, before anything is installed."""
+
+    id: str
+    route: str
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What images/base/base.toml says."""
+
+    image: str  # reference at a registry, by digest where one is given
+    suite: str  # release of Debian
+
+
+def read_pins(images_dir: Path) -> Pins:
+    """Which Debian is meant.
+
+    Raises:
+        ImageError: the file is missing or not as it should be.
+    """
+    path = images_dir / BASE / PINS
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        name, tag, digest, suite = (str(table[key]) for key in ("repository", "tag", "digest", "suite"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ImageError(f"{path}: {error}") from None
+    except KeyError as error:
+        raise ImageError(f"{path}: no {error}; it needs repository, tag, digest and suite") from None
+    return Pins(f"{name}@{digest}" if digest else f"{name}:{tag}", suite)
+
+
+def ensure_base(
+    client: docker.DockerClient, images_dir: Path, settings: Settings, log_dir: Path, say: Say
+) -> ImageInfo:
+    """The base image; made only when images/base/ has changed.
+
+    Raises:
+        ImageError: no registry answers and Debian cannot be bootstrapped, or the build fails.
+    """
+    pins = read_pins(images_dir)
+    reference = settings.base_image or pins.image
+    wanted = build_context(images_dir, BASE, reference)
+    found = find_image(client, wanted)
+    if found is not None:
+        return found
+    root = _pull(client, reference, say) or bootstrap_root(client, pins.suite, settings, log_dir, say)
+    certificates = {CA_IN_CONTEXT: settings.ca_bundle.read_bytes()} if settings.ca_bundle else {}
+    say(f"image base: installing Python on Debian ({root.route}) …")
+    built = build_image(
+        client,
+        wanted,
+        log_dir / f"{BASE}.log",
+        tar=build_context(images_dir, BASE, root.id, certificates).tar,
+        labels={LABEL_ROUTE: root.route},
+        arguments={"DEBIAN_MIRROR": settings.mirror or "", **settings.build_arguments()},
+    )
+    say(f"image base: built in {built.seconds:.1f} s")
+    return built
+
+
+def _pull(client: docker.DockerClient, reference: str, say: Say) -> Root | None:
+    """Debian from a registry, or none where no registry answers in time."""
+    found = _inspect(client, reference)
+    if found is None:
+        say(f"image base: asking the registry for {reference} …")
+        try:
+            # A connection of its own: its deadline is short, and closing it ends a pull that hangs.
+            with contextlib.closing(connect(REGISTRY_DEADLINE_S)) as patient:
+                for event in patient.api.pull(*_split(reference), stream=True, decode=True):
+                    if "error" in event:
+                        say(f"image base: the registry does not help: {event['error']}")
+                        return None
+        except (DockerException, RequestException) as error:
+            why = getattr(error, "explanation", None) or error
+            say(f"image base: no registry answers within {REGISTRY_DEADLINE_S} s: {why}")
+            return None
+        found = _inspect(client, reference)
+    return None if found is None else Root(found, f"registry: {reference}")
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """Repository, and tag or digest, as the engine wants to be asked."""
+    name, at, digest = reference.partition("@")
+    if at:
+        return name, digest
+    head, colon, tag = reference.rpartition(":")
+    return (head, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def bootstrap_root(client: docker.DockerClient, suite: str, settings: Settings, log_dir: Path, say: Say) -> Root:
+    """Debian made from the host's package mirror, or made so earlier.
+
+    Raises:
+        ImageError: mmdebstrap is missing or failed.
+    """
+    repository, tag = "ceiling/debian", f"{suite}-bootstrap"
+    found = _inspect(client, f"{repository}:{tag}")
+    if found is None:
+        with bootstrap(suite, settings, log_dir / "bootstrap.log", say) as archive:
+            client.api.import_image(str(archive), repository=repository, tag=tag, changes=['CMD ["bash"]'])
+        found = _inspect(client, f"{repository}:{tag}")
+    if found is None:
+        raise ImageError("image base: the engine imported Debian, and does not have it; build again")
+    return Root(found, f"bootstrap: {suite}")
+
+
+def _inspect(client: docker.DockerClient, reference: str) -> str | None:
+    try:
+        return str(client.images.get(reference).id)
+    except ImageNotFound:
+        return None

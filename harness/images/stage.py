@@ -1,0 +1,63 @@
+"""The image stage of a run: every image that it needs, built side by side where they are new."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from harness.errors import ImageError
+from harness.images.base import BASE, ensure_base
+from harness.images.build import ImageInfo, Say, build_image, find_image
+from harness.images.context import Context, build_context
+from harness.images.settings import Settings
+
+BUILDS_AT_ONCE = 4
+
+
+def ensure_images(
+    client: docker.DockerClient, images_dir: Path, folders: Sequence[str], log_dir: Path, say: Say
+) -> dict[str, ImageInfo]:
+    """The images of these folders and of the base, by folder; built where their content is new.
+
+    Args:
+        client: of the engine that is to have them.
+        images_dir: the folder of all images.
+        folders: which of them.
+        log_dir: where the output of each build is kept, as `<folder>.log`.
+        say: told what is being built, and how long it took.
+
+    Raises:
+        ImageError: a folder makes no context, or an image does not build; all that failed, in one go.
+        SpecError: a model.yaml is wrong.
+    """
+    settings = Settings.from_environment()
+    try:
+        base = ensure_base(client, images_dir, settings, log_dir, say)
+        contexts = [build_context(images_dir, folder, base.id) for folder in dict.fromkeys(folders) if folder != BASE]
+        return {BASE: base} | _ensure_all(client, contexts, settings, log_dir, say)
+    except (DockerException, RequestException) as error:
+        raise ImageError(f"images: the engine does not answer as it should: {error}") from None
+
+
+def _ensure_all(
+    client: docker.DockerClient, contexts: Sequence[Context], settings: Settings, log_dir: Path, say: Say
+) -> dict[str, ImageInfo]:
+    def ensure(context: Context) -> ImageInfo:
+        found = find_image(client, context)
+        if found is not None:
+            return found
+        say(f"image {context.folder}: building …")
+        log = log_dir / f"{context.folder}.log"
+        built = build_image(client, context, log, arguments=settings.build_arguments())
+        say(f"image {context.folder}: built in {built.seconds:.1f} s")
+        return built
+
+    with ThreadPoolExecutor(BUILDS_AT_ONCE) as pool:
+        ensuring = [pool.submit(ensure, context) for context in contexts]
+    failures = [str(error) for future in ensuring if isinstance(error := future.exception(), ImageError)]
+    if failures:
+        raise ImageError("\n".join(failures))
+    return {context.folder: future.result() for context, future in zip(contexts, ensuring, strict=True)}
