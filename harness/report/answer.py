@@ -1,0 +1,205 @@
+"""The answer in a sentence: what the numbers allow to be said, and not a word more."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from harness.analysis.compare import Against, Comparison, compare
+from harness.analysis.statistics import RUNS_FOR_VERDICT, Estimate
+from harness.analysis.study import Point, Study
+from harness.report.text import GAVE_OUT, amount, between, count, estimated, listed, place, times
+from harness.spec.metrics import METRICS
+
+MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the report opens with."""
+
+    headline: str  # a sentence or a few
+    findings: tuple[str, ...]  # a sentence for every place compared; may be empty
+
+
+def make_answer(study: Study) -> Answer:
+    """The answer of a run, from its numbers alone."""
+    comparisons = compare(study)
+    if not comparisons:
+        return Answer(_nothing(study), ())
+    if all(not comparison.others and not comparison.empty for comparison in comparisons):
+        return Answer(_along(study, comparisons), ())
+    findings = tuple(_sentence(study, comparison) for comparison in comparisons)
+    first, *further = _headlines(comparisons)
+    sentences = [_everywhere(comparisons), findings[first]]
+    sentences += [_sentence(study, comparisons[at], brief=True) for at in further]
+    return Answer(" ".join(sentence for sentence in sentences if sentence), findings if len(findings) > 1 else ())
+
+
+def _nothing(study: Study) -> str:
+    states = Counter(row.state for row in study.rows)
+    parts = [f"{n:,} {state}" for state, n in sorted(states.items())]
+    ended = any(point.counted for point in study.points)
+    why = "no trial answered a request" if ended else f"of {count(len(study.rows), 'trial')}: {', '.join(parts)}"
+    return f"This run has no answer: {why}."
+
+
+def _headlines(comparisons: tuple[Comparison, ...]) -> list[int]:
+    """The far end of x in the first panel, its near end, and the far end of the second panel."""
+    first = [at for at, comparison in enumerate(comparisons) if comparison.panel == comparisons[0].panel]
+    chosen = [first[-1], *first[:1]] if len(first) > 1 else first
+    if first[-1] + 1 < len(comparisons):
+        panel = comparisons[first[-1] + 1].panel
+        chosen.append(max(at for at, comparison in enumerate(comparisons) if comparison.panel == panel))
+    return chosen
+
+
+def _everywhere(comparisons: tuple[Comparison, ...]) -> str:
+    leaders = {comparison.leader for comparison in comparisons}
+    if len(comparisons) < 3 or len(leaders) > 1 or len({comparison.metric for comparison in comparisons}) > 1:
+        return ""
+    if not all(comparison.outcome == "wins" for comparison in comparisons):
+        return ""
+    return f"{leaders.pop()} has {_best(comparisons[0].metric)} at every one of the {len(comparisons)} places compared."
+
+
+def _best(metric: str) -> str:
+    if metric == "throughput_rps":
+        return "the highest throughput"
+    return f"the lowest {METRICS[metric].title[:1].lower()}{METRICS[metric].title[1:]}"
+
+
+def _sentence(study: Study, comparison: Comparison, brief: bool = False) -> str:
+    """One place in a sentence; the brief form leaves out what the sentence before it has said already."""
+    where = place(study.axes, comparison.panel, comparison.x)
+    start = f"At {where}, " if where else ""
+    return f"{start}{_said(comparison, brief)}{_empty(comparison)}{_doubted(comparison)}."
+
+
+def _said(comparison: Comparison, brief: bool) -> str:
+    if comparison.estimate.at_least:
+        return f"{METRICS[comparison.metric].title.partition(', ')[2]} is beyond the timeout on every side"
+    limit = "" if brief else _limit(comparison.point)
+    leader, value, ratios = comparison.leader, _value(comparison), _ratios(comparison)
+    match comparison.outcome:
+        case "alone":
+            return f"{leader} is the only one to judge: {value}{limit}"
+        case "tie":
+            return _tie(comparison, brief)
+        case "spread":
+            chance = f" ({count(comparison.blocks, 'repeat')}: no interval below 3, so this may be chance)"
+            extreme = "highest" if METRICS[comparison.metric].better == "higher" else "lowest"
+            return f"{leader} was {extreme} with {value}, {ratios}{'' if brief else chance}"
+        case "leads":
+            return f"{leader} leads in these runs with {value}, {ratios}{'' if brief else _short(comparison)}{limit}"
+        case "wins":
+            return f"{leader} has {_best(comparison.metric)}: {value}, {ratios}{limit}"
+
+
+def _short(comparison: Comparison) -> str:
+    return f" ({count(comparison.blocks, 'repeat')}: no verdict below {RUNS_FOR_VERDICT})"
+
+
+def _value(comparison: Comparison) -> str:
+    return value_in_words(comparison.metric, comparison.estimate, comparison.point.closed)
+
+
+def value_in_words(metric: str, found: Estimate, closed: bool) -> str:
+    """`8,710 requests/s [8,600–8,820]`."""
+    inside = between(metric, found)
+    if metric == "throughput_rps":
+        text = amount(found.mean, "requests/s").replace("/s", " requests/s")
+    else:
+        saturated = " at saturation" if closed and METRICS[metric].quantile_of else ""
+        text = f"{METRICS[metric].title.rpartition(', ')[2]}{saturated} {estimated(metric, found)}"
+    return f"{text} [{inside}]" if inside else text
+
+
+def _ratios(comparison: Comparison) -> str:
+    """The nearest other side and the furthest; all of them where they are few."""
+    others = [other for other in comparison.others if other.ratio is not None]
+    named = others if len(others) < MOST_NAMED else [others[0], others[-1]]
+    return listed([_ratio(other, full=at == 0) for at, other in enumerate(named)])
+
+
+def _ratio(other: Against, full: bool) -> str:
+    found = other.ratio
+    if found is None:
+        return other.side
+    inside = f" [{times(found.low)}–{times(found.high)}]" if full and found.low and found.high else ""
+    return f"{times(found.ratio)} × {other.side}'s{inside}"
+
+
+def _tie(comparison: Comparison, brief: bool) -> str:
+    level = comparison.level_with
+    names = [comparison.leader, *(other.side for other in level)]
+    text = f"{_names(names)} cannot be told apart ({_value(comparison)} for {comparison.leader}"
+    text += f", {_ratio(level[0], full=True)}{'' if brief else _more(level)})"
+    behind = [other for other in comparison.others if other.ratio is not None and other not in level]
+    if behind:
+        text += f"; {listed([other.side for other in behind])} {'is' if len(behind) == 1 else 'are'} behind"
+        text += f" ({comparison.leader} has {_ratio(behind[0], full=True)})"
+        text += _short(comparison) if comparison.blocks < RUNS_FOR_VERDICT and not brief else ""
+    return text
+
+
+def _names(names: list[str]) -> str:
+    return listed(names) if len(names) <= MOST_NAMED else f"{names[0]} and {len(names) - 1} others"
+
+
+def _more(level: tuple[Against, ...]) -> str:
+    more = level[0].ratio.more_repeats if level[0].ratio else None
+    return f"; about {count(more, 'more repeat')} would settle a difference of this size" if more else ""
+
+
+def _empty(comparison: Comparison) -> str:
+    beyond = [other.side for other in comparison.others if other.ratio is None]
+    known = beyond and not comparison.estimate.at_least
+    text = f"; no ratio to {listed(beyond)}: a run there is beyond the timeout or zero" if known else ""
+    if comparison.empty:
+        text += (
+            f"; {listed(list(comparison.empty))} {'has' if len(comparison.empty) == 1 else 'have'} no run that counts"
+        )
+    return text
+
+
+def _limit(point: Point) -> str:
+    if point.limited_by is None:
+        return ""
+    said = GAVE_OUT.get(point.limited_by, f"{point.limited_by} gave out first")
+    of = "" if point.limited_runs == point.judged_runs else f" in {point.limited_runs} of {point.judged_runs} runs"
+    return f"; {said}{of}"
+
+
+def _doubted(comparison: Comparison) -> str:
+    point = comparison.point
+    marked = point.states["marked"]
+    return f" ({marked} of {count(len(point.counted), 'run')} marked: see the doubts)" if marked else ""
+
+
+def _along(study: Study, comparisons: tuple[Comparison, ...]) -> str:
+    """One side only: where along x it does best and worst."""
+    best = _ranked(comparisons)
+    text = _one(study, best[0])
+    if len(best) > 1 and best[0].metric == best[-1].metric:
+        worst = best[-1]
+        text += f" The other end is {value_in_words(worst.metric, worst.estimate, worst.point.closed)}"
+        text += f" at {place(study.axes, worst.panel, worst.x)}."
+    runs = min(comparison.estimate.runs for comparison in comparisons)
+    return text + (
+        f" ({count(runs, 'repeat')}: no verdict below {RUNS_FOR_VERDICT}.)" if runs < RUNS_FOR_VERDICT else ""
+    )
+
+
+def _ranked(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
+    sign = -1 if METRICS[comparisons[0].metric].better == "higher" else 1
+    return sorted(comparisons, key=lambda comparison: (comparison.estimate.at_least, sign * comparison.estimate.mean))
+
+
+def _one(study: Study, comparison: Comparison) -> str:
+    where = place(study.axes, comparison.panel, comparison.x)
+    who = comparison.leader or comparison.point.rows[0].planned.trial.model
+    verb = "does best, with" if where else "reaches"
+    text = f"{f'At {where}, ' if where else ''}{who} {verb} {_value(comparison)}"
+    p99 = comparison.point.estimates["response_p99_us"]
+    if p99 is not None and comparison.metric != "response_p99_us":
+        text += f" and a response time of {value_in_words('response_p99_us', p99, comparison.point.closed)}"
+    return f"{text}{_limit(comparison.point)}{_doubted(comparison)}."

@@ -1,0 +1,71 @@
+"""What a reader should doubt: every trial that is not ok, by name, and what weighs on the whole run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.analysis.frames import STATES
+from harness.analysis.statistics import RUNS_FOR_VERDICT
+from harness.analysis.study import Row, Study
+from harness.report.text import count, listed
+
+MOST_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A trial that is not ok."""
+
+    trial: str
+    state: str
+    reason: str
+
+
+def doubted_trials(study: Study) -> list[Doubt]:
+    """Every trial that is not ok; marked ones first, because they are in the means."""
+    rows = [row for row in study.rows if row.state != "ok"]
+    rows.sort(key=lambda row: STATES.index(row.state))
+    return [Doubt(row.planned.id, row.state, row.reason or "no reason is stored") for row in rows]
+
+
+def general_doubts(study: Study) -> list[str]:
+    """What weighs on the run as a whole, in sentences."""
+    return list(_general(study))
+
+
+def _general(study: Study) -> Iterator[str]:
+    run = study.run
+    if "process" in run.runtimes:
+        yield "Measured as local processes, without containers: no memory limit, no network of its own, and other processes of the host share the caches and the kernel's queues."
+    repeats = run.plan.experiment.repeats
+    if repeats < RUNS_FOR_VERDICT:
+        yield f"{count(repeats, 'repeat')} of each point: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
+    if any(row.planned.trial.load.kind == "closed" for row in study.rows):
+        yield "In a closed loop every percentile is at saturation: it follows from connections ÷ throughput and says little else. An open loop measures latency."
+    yield from _interpreter(study)
+    git = run.environment.get("git")
+    if isinstance(git, dict) and git.get("dirty"):
+        yield "The checkout held changes that are not in the commit named below."
+    if run.strays:
+        yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
+
+
+def _interpreter(study: Study) -> Iterator[str]:
+    """Threads of one CPython process share its lock; with CPU in the handler that shapes tails and switches."""
+    sharing = sorted({_server(row) for row in study.rows if _shares_interpreter(row)})
+    if sharing:
+        yield (
+            f"{listed(sharing)}: many threads in one Python process share its interpreter lock; with CPU work in the handler this"
+            " lengthens the tail and adds context switches that the same model in another language would not have."
+        )
+
+
+def _server(row: Row) -> str:
+    return row.result.server.model if row.result and row.result.server else ""
+
+
+def _shares_interpreter(row: Row) -> bool:
+    result = row.result
+    if result is None or result.server is None or result.server.python is None or not result.trial.handler.cpu.ns:
+        return False
+    usage = result.usage.get("server")
+    return usage is not None and usage.threads > 2 * usage.processes

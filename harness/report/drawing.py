@@ -1,0 +1,181 @@
+"""How a chart is drawn: one Vega-Lite spec per chart, written with Altair, for the page and for SVG files alike.
+
+What people wrote (labels, ids) goes into the data and the scales' domains only, never into an expression.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from harness.report.charts import Axis, Chart, Panel
+
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left", "cross")
+GLYPHS = ("●", "■", "▲", "◆", "▼", "▶", "◀", "✚")
+"""The shapes as text, for legends outside the drawing."""
+
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b6478f", "#a87800", "#3a9bd1", "#6b4fbb", "#6e6e6e")
+"""Told apart by colour-blind readers too (after Okabe and Ito, 2008), dark enough for white paper."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """Where the drawing goes."""
+
+    colours: Sequence[str]
+    marked: str
+    invalid: str
+    config: Mapping[str, Any]
+    legend: bool
+
+
+def _config(ink: str, grid: str) -> dict[str, Any]:
+    axis: dict[str, Any] = {
+        "labelColor": ink,
+        "titleColor": ink,
+        "gridColor": grid,
+        "domainColor": grid,
+        "tickColor": grid,
+    }
+    axis |= {"titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 12, "labelOverlap": True}
+    legend = {"labelColor": ink, "orient": "top", "labelLimit": 300, "symbolOpacity": 1}
+    return {
+        "background": "transparent",
+        "font": "system-ui, sans-serif",
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": legend,
+        "title": {"color": ink, "fontSize": 13, "anchor": "start", "fontWeight": "normal"},
+    }
+
+
+PAGE = Style(
+    colours=tuple(f"var(--side-{at})" for at in range(len(PALETTE))),  # the page's style sheet knows light and dark
+    marked="var(--marked)",
+    invalid="var(--invalid)",
+    config=_config("currentColor", "var(--grid)"),
+    legend=False,
+)
+
+FILE = Style(
+    colours=PALETTE,
+    marked="#b30000",
+    invalid="#8c8c8c",
+    config={**_config("#1f2328", "#d8dee4"), "background": "#ffffff", "font": "sans-serif"},
+    legend=True,
+)
+
+
+def page_spec(chart: Chart) -> dict[str, Any]:
+    """The spec of each of a chart's panels; the data (`panel_data`) is put in on the page."""
+    layers = alt.layer(*_layers(chart, PAGE, "")).properties(width="container", height=250)
+    spec: dict[str, Any] = layers.configure(**PAGE.config).to_dict()
+    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    return spec
+
+
+def file_spec(chart: Chart) -> dict[str, Any]:
+    """All panels of a chart in one drawing, with its legend and its data."""
+    alone = len(chart.panels) == 1
+    drawn = [
+        alt.layer(*_layers(chart, FILE, f"{at}-")).properties(
+            width=560 if alone else 380, height=280, title=alt.Title(panel.title or chart.title)
+        )
+        for at, panel in enumerate(chart.panels)
+    ]
+    together = alt.concat(*drawn, columns=2) if alone else alt.concat(*drawn, columns=2, title=chart.title)
+    spec: dict[str, Any] = together.configure(**FILE.config).to_dict()
+    spec["datasets"] = {
+        f"{at}-{name}": rows for at, panel in enumerate(chart.panels) for name, rows in panel_data(chart, panel).items()
+    }
+    return spec
+
+
+def panel_data(chart: Chart, panel: Panel) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a panel's layers by the layers' names."""
+    data: dict[str, list[dict[str, Any]]] = {
+        "means": list(panel.means),
+        "bars": [mean for mean in panel.means if mean["low"] is not None],
+    }
+    for state in ("ok", "marked", "invalid"):
+        data[state] = [run for run in panel.runs if run["state"] == state]
+    if chart.identity:
+        data["identity"] = [{"x": end, "y": end} for end in chart.y.domain]
+    return data
+
+
+def _layers(chart: Chart, style: Style, prefix: str) -> list[alt.Chart]:
+    def on(name: str) -> alt.Chart:
+        return alt.Chart(alt.NamedData(name=f"{prefix}{name}")).encode(x=_x(chart), y=_y(chart.y))
+
+    colour, shape = _colour(chart, style), _shape(chart)
+    layers = [on("identity").mark_line(strokeDash=[4, 4], color=style.invalid)] if chart.identity else []
+    layers.append(
+        on("ok").mark_point(filled=True, size=14, opacity=0.45).encode(color=colour, tooltip=_run_tooltip(chart))
+    )
+    layers.append(
+        on("bars").mark_rule(strokeWidth=2, opacity=0.7).encode(y=_y(chart.y, "low"), y2="high:Q", color=colour)
+    )
+    if chart.x is not None and not chart.identity:
+        layers.append(on("means").mark_line(strokeWidth=2).encode(color=colour))
+    layers.append(
+        on("means")
+        .mark_point(filled=True, size=64, opacity=1)
+        .encode(color=colour, shape=shape, tooltip=_mean_tooltip(chart))
+    )
+    for state, form, ink in (("marked", "diamond", style.marked), ("invalid", "circle", style.invalid)):
+        hollow = on(state).mark_point(filled=False, shape=form, size=90, strokeWidth=2, color=ink)
+        layers.append(hollow.encode(tooltip=_run_tooltip(chart)))
+    return layers
+
+
+def _x(chart: Chart) -> alt.X:
+    if chart.x is None:
+        axis = alt.Axis(title=chart.x_title or None, labelAngle=0, grid=False, labelLimit=140)
+        return alt.X("side:N", sort=list(chart.sides), scale=alt.Scale(domain=list(chart.sides)), axis=axis)
+    return alt.X("x:Q", scale=_scale(chart.x), axis=_axis(chart.x, grid=chart.identity))
+
+
+def _y(axis: Axis, field: str = "y") -> alt.Y:
+    return alt.Y(f"{field}:Q", scale=_scale(axis), axis=_axis(axis, grid=True))
+
+
+def _scale(axis: Axis) -> alt.Scale:
+    return alt.Scale(type="log" if axis.log else "linear", domain=list(axis.domain), nice=False, zero=False)
+
+
+def _axis(axis: Axis, grid: bool) -> alt.Axis:
+    if axis.ticks:
+        return alt.Axis(title=axis.title, grid=grid, format=",~r", values=list(axis.ticks))
+    return alt.Axis(title=axis.title, grid=grid, format=",~r", tickCount=5)
+
+
+def _colour(chart: Chart, style: Style) -> alt.Color:
+    colours = [style.colours[at % len(style.colours)] for at in range(len(chart.sides))]
+    legend = alt.Legend(title=None, columns=4) if style.legend else None
+    return alt.Color("side:N", scale=alt.Scale(domain=list(chart.sides), range=colours), legend=legend)
+
+
+def _shape(chart: Chart) -> alt.Shape:
+    shapes = [SHAPES[at % len(SHAPES)] for at in range(len(chart.sides))]
+    return alt.Shape("side:N", scale=alt.Scale(domain=list(chart.sides), range=shapes), legend=None)
+
+
+def _mean_tooltip(chart: Chart) -> list[alt.Tooltip]:
+    x = [alt.Tooltip("x:Q", title=chart.x_title, format=",~r")] if chart.x is not None else []
+    texts = (("side", "side"), ("value", "mean over runs"), ("interval", "95 % interval or spread"))
+    more = (("runs", "runs"), ("verdict", "gave out first"), ("id", "point"))
+    first, *rest = [alt.Tooltip(f"{field}:N", title=title) for field, title in texts + more]
+    return [first, *x, *rest]
+
+
+def _run_tooltip(chart: Chart) -> list[alt.Tooltip]:
+    x = [alt.Tooltip("x:Q", title=chart.x_title, format=",.4~r")] if chart.x is not None else []
+    return [
+        alt.Tooltip("side:N", title="side"),
+        *x,
+        alt.Tooltip("y:Q", title=chart.y.title, format=",.4~r"),
+        alt.Tooltip("state:N", title="state of the run"),
+        alt.Tooltip("id:N", title="trial"),
+    ]

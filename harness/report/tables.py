@@ -1,0 +1,139 @@
+"""The table of points, for the page, for Markdown and for the terminal."""
+
+from dataclasses import dataclass
+
+from harness.analysis.axes import numeric
+from harness.analysis.study import Point, Study
+from harness.report.text import NOTHING, between, estimated
+from harness.spec.metrics import METRICS
+
+COLUMNS = {
+    "throughput_rps": "Throughput",
+    "response_p50_us": "p50",
+    "response_p99_us": "p99",
+    "first_byte_p50_us": "First byte, p50",
+    "cpu_us_per_request": "CPU / request",
+    "memory_bytes": "Memory",
+    "context_switches_per_request": "Switches / request",
+    "errors": "Errors",
+    "starved_connections": "Starved",
+}
+"""The metrics of the table and their heads."""
+
+ONLY_WHERE_PRESENT = ("first_byte_p50_us", "starved_connections", "errors")
+TERMINAL = ("throughput_rps", "response_p50_us", "response_p99_us", "cpu_us_per_request", "errors")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's head."""
+
+    title: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell, and what it is sorted by where that is not its text."""
+
+    text: str
+    small: str = ""  # interval or spread
+    key: str | None = None
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads and rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """What the terminal prints at the end: plain strings."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]  # per column: to be set flush right
+
+
+def points_table(study: Study) -> Table:
+    """A row per point, in the order of the spec's levels."""
+    metrics = [metric for metric in COLUMNS if _present(study, metric)]
+    return _table(study, metrics)
+
+
+def terminal_table(study: Study) -> SummaryTable:
+    """The main metrics only."""
+    table = _table(study, [metric for metric in TERMINAL if _present(study, metric)])
+    return SummaryTable(
+        columns=tuple(column.title for column in table.columns),
+        rows=tuple(tuple(_plain(cell) for cell in row) for row in table.rows),
+        numeric=tuple(column.numeric for column in table.columns),
+    )
+
+
+def _plain(cell: Cell) -> str:
+    return f"{cell.text} [{cell.small}]" if cell.small else cell.text
+
+
+def _present(study: Study, metric: str) -> bool:
+    """Columns that would be empty, or hold nothing but zeros where zero is the rule, are left out."""
+    found = [point.estimates[metric] for point in study.points]
+    return any(estimate is not None and (metric not in ONLY_WHERE_PRESENT or estimate.most > 0) for estimate in found)
+
+
+def _table(study: Study, metrics: list[str]) -> Table:
+    factors = list(study.run.plan.factors) or ["point"]
+    closed = any(point.closed for point in study.points)
+    heads = [
+        Column(COLUMNS[metric] + (" at saturation" if closed and metric.startswith("response_") else ""), numeric=True)
+        for metric in metrics
+    ]
+    columns = [*(Column(name) for name in factors), Column("Runs"), *heads, Column("Gave out first")]
+    rows = tuple(_row(study, point, metrics) for point in study.points)
+    return Table(tuple(columns), rows)
+
+
+def _row(study: Study, point: Point, metrics: list[str]) -> tuple[Cell, ...]:
+    names = [_level(point.factors[name]) for name in study.run.plan.factors] or [Cell(point.id)]
+    cells = [_measured(metric, point) for metric in metrics]
+    return (*names, _runs(point), *cells, _gave_out(point))
+
+
+def _level(label: str) -> Cell:
+    found = numeric(label)
+    return Cell(label, key=f"{found.value:g}" if found else None)
+
+
+def _runs(point: Point) -> Cell:
+    """How many count, and how many of the others there are: `3`, `2 + 1 failed`, `3, 1 marked`."""
+    text = f"{len(point.counted)}"
+    if point.states["marked"]:
+        text += f", {point.states['marked']} marked"
+    others = [f"{n} {state}" for state, n in sorted(point.states.items()) if state not in ("ok", "marked")]
+    return Cell(" + ".join([text, *others]), key=f"{len(point.counted)}")
+
+
+def _measured(metric: str, point: Point) -> Cell:
+    found = point.estimates[metric]
+    if found is None:
+        return Cell(NOTHING, key="", numeric=True)
+    varies = found.least != found.most
+    small = between(metric, found) if varies else ""
+    return Cell(estimated(metric, found), small, f"{found.mean:.6g}", numeric=True)
+
+
+def _gave_out(point: Point) -> Cell:
+    if point.limited_by is None:
+        return Cell(NOTHING)
+    unanimous = point.limited_runs == point.judged_runs
+    return Cell(point.limited_by, "" if unanimous else f"{point.limited_runs} of {point.judged_runs} runs")
+
+
+def definitions(table: Table) -> list[tuple[str, str]]:
+    """Head and definition of each metric that a table holds."""
+    heads = {column.title.removesuffix(" at saturation") for column in table.columns}
+    return [(head, METRICS[metric].definition) for metric, head in COLUMNS.items() if head in heads]

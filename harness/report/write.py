@@ -1,0 +1,75 @@
+"""The report folder: made whole beside the old one, then put in its place."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.analysis.frames import csv_bytes, parquet_bytes, summary_frame, trials_frame
+from harness.analysis.reading import read_run
+from harness.analysis.study import Study, make_study
+from harness.report.answer import make_answer
+from harness.report.charts import make_charts
+from harness.report.markdown import render_markdown
+from harness.report.page import render_page
+from harness.report.svg import draw
+from harness.report.tables import SummaryTable, terminal_table
+
+
+def write_report(run: Path) -> Path:
+    """Make `report/` of a run, from what is stored in it alone, and return its index.html.
+
+    The same results give the same bytes. An older report stays in place until the new one is whole.
+
+    Raises:
+        ResultError: the run has no readable plan, or holds a trial of a newer format.
+    """
+    study = make_study(read_run(run))
+    staging = run / f".report.{os.getpid()}.new"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        for name, data in _files(study):
+            path = staging / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        _swap_in(staging, run / "report")
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return run / "report" / "index.html"
+
+
+def _files(study: Study) -> Iterator[tuple[str, bytes]]:
+    charts = make_charts(study)
+    yield "index.html", render_page(study, charts).encode()
+    yield "report.md", render_markdown(study, charts).encode()
+    yield "trials.parquet", parquet_bytes(trials_frame(study))
+    yield "summary.csv", csv_bytes(summary_frame(study))
+    for chart in charts:
+        yield f"charts/{chart.id}.svg", draw(chart).encode()
+
+
+def _swap_in(new: Path, place: Path) -> None:
+    old = place.with_name(f".report.{os.getpid()}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def summary_table(run: Path) -> SummaryTable:
+    """The main metrics of every point as strings, for the terminal.
+
+    Raises:
+        ResultError: as `write_report`.
+    """
+    return terminal_table(make_study(read_run(run)))
+
+
+def answer_line(run: Path) -> str:
+    """The answer in a sentence, as the report opens with it.
+
+    Raises:
+        ResultError: as `write_report`.
+    """
+    return make_answer(make_study(read_run(run))).headline
