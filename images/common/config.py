@@ -1,0 +1,117 @@
+"""`config.json` of a server, read and checked (docs/contract/README.md, "A server")."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+CONTRACT = 1
+_SERVER_KEYS = frozenset({"contract", "model", "host", "port", "backlog", "options", "handler"})
+_HANDLER_KEYS = frozenset({"kind", "body_bytes", "cpu_iterations", "log"})
+_LARGEST_BODY_BYTES = 1 << 30
+_KINDS: Mapping[str, Literal["body", "echo"]] = {"body": "body", "echo": "echo"}
+_LOGS: Mapping[str, Literal["off", "buffered", "flush"]] = {"off": "off", "buffered": "buffered", "flush": "flush"}
+_Choice = TypeVar("_Choice")
+
+
+class ConfigError(Exception):
+    """The configuration is missing or wrong: the file and what to do, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerConfig:
+    """What is done with each request."""
+
+    kind: Literal["body", "echo"]
+    body_bytes: int
+    cpu_iterations: int
+    log: Literal["off", "buffered", "flush"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Everything a server is told."""
+
+    model: str
+    host: str
+    port: int
+    backlog: int
+    options: Mapping[str, Any]
+    handler: HandlerConfig
+
+
+def read_config(folder: Path) -> ServerConfig:
+    """Read and check `folder/config.json`.
+
+    Raises:
+        ConfigError: it is not there, not JSON, or not what the contract says.
+    """
+    path = folder / "config.json"
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give the folder that holds config.json") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from None
+    try:
+        return _server(data)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _server(data: object) -> ServerConfig:
+    fields = _mapping(data, "the configuration", _SERVER_KEYS)
+    if fields["contract"] != CONTRACT or isinstance(fields["contract"], bool):
+        raise ConfigError(f"contract {fields['contract']!r} is not spoken here; this server speaks {CONTRACT}")
+    if not isinstance(fields["options"], dict):
+        raise ConfigError("options must be an object of the model's options")
+    return ServerConfig(
+        model=_string(fields, "model"),
+        host=_string(fields, "host"),
+        port=_integer(fields, "port", 1, 65_535),
+        backlog=_integer(fields, "backlog", 1, 1_000_000),
+        options=fields["options"],
+        handler=_handler(fields["handler"]),
+    )
+
+
+def _handler(data: object) -> HandlerConfig:
+    fields = _mapping(data, "handler", _HANDLER_KEYS)
+    return HandlerConfig(
+        kind=_choice(fields, "kind", _KINDS),
+        body_bytes=_integer(fields, "body_bytes", 0, _LARGEST_BODY_BYTES, "handler."),
+        cpu_iterations=_integer(fields, "cpu_iterations", 0, 1 << 62, "handler."),
+        log=_choice(fields, "log", _LOGS),
+    )
+
+
+def _mapping(data: object, name: str, keys: frozenset[str]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name} must be an object with {', '.join(sorted(keys))}")
+    if missing := keys - data.keys():
+        raise ConfigError(f"{name} lacks {', '.join(sorted(missing))}")
+    if unknown := data.keys() - keys:
+        raise ConfigError(f"{name} has unknown {', '.join(sorted(unknown))}; known are {', '.join(sorted(keys))}")
+    return data
+
+
+def _choice(fields: Mapping[str, Any], name: str, choices: Mapping[str, _Choice]) -> _Choice:
+    value = fields[name]
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigError(f"handler.{name} is {value!r}; it must be one of {', '.join(choices)}")
+    return choices[value]
+
+
+def _string(fields: Mapping[str, Any], name: str) -> str:
+    value = fields[name]
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{name} is {value!r}; it must be a text")
+    return value
+
+
+def _integer(fields: Mapping[str, Any], name: str, low: int, high: int, where: str = "") -> int:
+    value = fields[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{where}{name} is {value!r}; it must be a whole number from {low} to {high}")
+    return value

@@ -1,0 +1,153 @@
+"""The life of a server: configuration, signals, marks, exit report. The same for every model.
+
+Signal handlers only note what is asked (`stopping`) or take a mark, and never raise, so no count and no
+descriptor can be lost between two lines. What wakes a sleeping main loop is the wake-up pipe, into which the
+interpreter writes at the very arrival of a signal: waiting on it closes the gap between "look whether to stop"
+and "go to sleep".
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from common.access_log import AccessLog
+from common.blocking import ABORT, FINISH, hang_up
+from common.config import ConfigError, ServerConfig, read_config
+from common.handler import Handler
+from common.report import Mark, take_mark, write_report
+from common.scoreboard import WAKEUPS, Counts, Scoreboard
+from common.session import Session
+from common.sockets import Listener, ListenError
+
+THREAD_STACK_BYTES: Final = 256 << 10  # Python keeps its own frames on the heap; 8 MiB per thread are addresses only
+_EXIT_CANNOT_RUN: Final = 1
+_EXIT_BAD_INPUT: Final = 2
+_HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
+
+
+class Service:
+    """What a model works with.
+
+    Attributes:
+        config: everything the server was told.
+        scoreboard: all counters.
+        counts: of them, the main thread's.
+        log: the access log; written out by `finish`.
+        stopping: SIGTERM or SIGINT has come.
+    """
+
+    def __init__(self, folder: Path, config: ServerConfig) -> None:
+        self.config = config
+        self.scoreboard = Scoreboard()
+        self.counts = self.scoreboard.main
+        self.log = AccessLog(folder / "out" / "access.log", config.handler.log)
+        self.stopping = False
+        self._handler = Handler(config.handler, self.log)
+        self._out = folder / "out"
+        self._marks: list[Mark] = []
+        self._wakeup, self._wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wakeup, select.POLLIN)
+        self._polled = False  # whether the listener is among what is polled
+        threading.stack_size(THREAD_STACK_BYTES)
+        self._catch_signals()
+
+    @classmethod
+    def start(cls) -> "Service":
+        """The service that the command line names: `server.py DIR`. Exits with one line if that cannot be."""
+        if len(sys.argv) != 2:
+            _exit(_EXIT_BAD_INPUT, f"usage: {sys.argv[0]} DIR, the folder of config.json")
+        folder = Path(sys.argv[1])
+        try:
+            return cls(folder, read_config(folder))
+        except ConfigError as error:
+            _exit(_EXIT_BAD_INPUT, str(error))
+        except OSError as error:
+            _exit(_EXIT_BAD_INPUT, f"{error.filename}: {error.strerror}; make {folder / 'out'} a writable folder")
+
+    def listen(self) -> Listener:
+        """The socket the configuration asks for. Exits with one line if it cannot be had."""
+        try:
+            return Listener(self.config.host, self.config.port, self.config.backlog, self.counts)
+        except ListenError as error:
+            _exit(_EXIT_CANNOT_RUN, f"{self.config.model}: {error}; stop what uses the port or choose another")
+
+    def session(self, peer: str, counts: Counts) -> Session:
+        """A new connection's session, counted in the slot of the worker that serves it."""
+        return Session(self._handler, counts, self, peer)
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when a signal arrives, for a loop that waits on more than one thing."""
+        return self._wakeup
+
+    def noticed(self) -> None:
+        """The signals that made `fileno` readable are handled: make it quiet again."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakeup, 4096)
+
+    def wait(self, listener: Listener) -> bool:
+        """Sleep until a connection waits or a signal has come; False once the server is to stop."""
+        rest_s = listener.rest_left_s()
+        self._poll_listener(listener, not rest_s)
+        events = () if self.stopping else self._poll.poll(rest_s * 1_000 if rest_s else None)
+        self.counts[WAKEUPS] += 1
+        if any(fd == self._wakeup for fd, _ in events):
+            self.noticed()
+        return not self.stopping
+
+    def become_child(self, connection: socket.socket) -> None:
+        """In a forked child: of the parent's signals nothing is left; SIGTERM ends the connection, SIGQUIT cuts it."""
+
+        def end(number: int, _frame: FrameType | None) -> None:
+            self.stopping = True
+            hang_up(connection, FINISH if number == signal.SIGTERM else ABORT)
+
+        signal.set_wakeup_fd(-1)
+        os.close(self._wakeup)
+        os.close(self._wakeup_in)
+        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGQUIT, end)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def finish(self) -> None:
+        """Write the log out, take the end mark, write and print the exit report. All workers have ended."""
+        self.log.flush()
+        write_report(self._out, self.config.model, self._marks, take_mark(self.scoreboard))
+
+    def _poll_listener(self, listener: Listener, wanted: bool) -> None:
+        if wanted and not self._polled:
+            self._poll.register(listener, select.POLLIN)
+        elif self._polled and not wanted:
+            self._poll.unregister(listener)
+        self._polled = wanted
+
+    def _catch_signals(self) -> None:
+        signal.set_wakeup_fd(self._wakeup_in, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGUSR1, self._mark)
+        signal.signal(signal.SIGCHLD, _only_wake)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _mark(self, _number: int, _frame: FrameType | None) -> None:
+        self._marks.append(take_mark(self.scoreboard))
+
+
+def _only_wake(_number: int, _frame: FrameType | None) -> None:
+    """A handler must be there for the wake-up pipe to be written to; that is all it is for."""
+
+
+def _exit(status: int, line: str) -> NoReturn:
+    sys.stderr.write(f"{line}\n")
+    sys.exit(status)
