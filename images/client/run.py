@@ -1,0 +1,191 @@
+"""One run of the client, from the first connection to the report: the life cycle of docs/contract/README.md."""
+
+import asyncio
+import gc
+import json
+import resource
+import time
+from pathlib import Path
+
+from client.accounts import Accounts
+from client.alarm import Alarm
+from client.config import Config
+from client.errors import CannotRunError
+from client.events import emit
+from client.loops import ClosedLoop, Loop, OpenLoop
+from client.schedule import ConstantRate
+from client.shared import Shared
+from client.slot import CONNECTING, WAITING, Slot
+from client.target import Target, nothing_listens, reason_of, request_bytes
+from client.totals import Window
+
+_CONNECTS_PER_S = 5_000  # staggered: a third of what one core can open
+_FIRST_ANSWER_DEADLINE_S = 1.0  # of the connect phase; a starved connection is no reason to wait longer
+_START_DEADLINE_S = 60.0
+_START_POLL_S = 0.005
+_SWEEP_S = 0.01
+_SWEPT_AT_ONCE = 512  # slots looked at per sweep, about 25 µs; of more slots a deadline is noticed later, not wrongly
+_TICK_NS = 500_000_000
+
+_clock = time.monotonic_ns
+
+
+class Run:
+    """Everything that lives as long as a run."""
+
+    def __init__(self, config: Config, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._config = config
+        self._folder = folder
+        self._loop = loop
+        self._timeout_ns = round(config.timeout_s * 1e9)
+        self._target = Target.of(config.url)
+        self._accounts = Accounts(config)
+        self._edge = Alarm(loop)
+        self._pace = Alarm(loop)
+        self._load = self._make_load()
+        self._shared = self._make_shared()
+        self._slots = [Slot(number, self._shared) for number in range(config.connections)]
+        self._swept = 0
+        self._next_tick_ns: int | None = None
+
+    def _make_load(self) -> Loop:
+        rate_per_s = self._config.rate_per_s
+        if rate_per_s is None:
+            return ClosedLoop()
+        return OpenLoop(rate_per_s, self._pace, self._accounts, self._timeout_ns)
+
+    def _make_shared(self) -> Shared:
+        config, accounts = self._config, self._accounts
+        addresses = self._target.addresses()
+        # Kept connections tell by themselves whether anything listens; otherwise, and among several addresses, ask.
+        probed = config.per_request or len(addresses) > 1
+        return Shared(
+            loop=self._loop,
+            address=self._target.reach() if probed else addresses[0],
+            method=config.method,
+            request=request_bytes(config, self._target),
+            per_request=config.per_request,
+            accounts=accounts,
+            ready=self._load.ready,
+            opened=int(probed),
+        )
+
+    async def live(self) -> None:
+        """The whole life, with an event for each step.
+
+        Raises:
+            CannotRunError: nothing listens, or nobody gave the start.
+        """
+        self._sweep()
+        await self._connect()
+        emit("ready")
+        start_ns = max(await self._wait_for_start(), _clock())
+        window = self._window_from(start_ns)
+        self._accounts.over(start_ns, window)
+        emit("started", start_ns=start_ns, window_start_ns=window.start_ns, window_end_ns=window.end_ns)
+        cpu = await self._load_from(start_ns, window)
+        await self._drain()
+        emit("drained")
+        await asyncio.sleep(self._config.plateau_s)
+        for slot in self._slots:
+            slot.close()
+        self._write_report(start_ns, window, cpu)
+        emit("done")
+
+    async def _connect(self) -> None:
+        """Open every kept connection, each with a first request, so that first bytes are timed from the connect."""
+        if self._config.per_request:
+            for slot in self._slots:
+                self._load.ready(slot, _clock())
+            return
+        schedule = ConstantRate.per_second(_CONNECTS_PER_S, _clock())
+        for number, slot in enumerate(self._slots):
+            intended = schedule.intended_ns(number)
+            if intended > _clock():
+                await self._edge.until(intended)
+            slot.launch(intended, _clock())
+        deadline_ns = _clock() + round(min(_FIRST_ANSWER_DEADLINE_S, self._config.timeout_s) * 1e9)
+        while _clock() < deadline_ns and any(slot.state in (CONNECTING, WAITING) for slot in self._slots):
+            await asyncio.sleep(0.001)
+        if not self._shared.opened:
+            raise nothing_listens(self._target, reason_of(self._shared.last_errno))
+
+    async def _wait_for_start(self) -> int:
+        """The start that whoever runs several clients wants them to have in common, or now."""
+        if not self._config.wait_for_start:
+            return _clock()
+        path, deadline_ns = self._folder / "start.json", _clock() + round(_START_DEADLINE_S * 1e9)
+        while not path.exists():
+            if _clock() > deadline_ns:
+                raise CannotRunError(
+                    f"no {path.name} within {_START_DEADLINE_S:g} s; whoever started the client is gone"
+                )
+            await asyncio.sleep(_START_POLL_S)
+        try:
+            return int(json.loads(path.read_text())["start_ns"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CannotRunError(f'{path}: must be {{"start_ns": <nanoseconds>}}: {error!r}') from error
+
+    def _window_from(self, start_ns: int) -> Window:
+        begin_ns = start_ns + round(self._config.warmup_s * 1e9)
+        return Window(begin_ns, begin_ns + round(self._config.window_s * 1e9), self._timeout_ns)
+
+    async def _load_from(self, start_ns: int, window: Window) -> tuple[float, float]:
+        """Make the load; own CPU in the window, user and system, seconds."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # nothing here makes cycles, and a collection in the window would be a stall of our own
+        await self._edge.until(start_ns)
+        self._next_tick_ns = start_ns + _TICK_NS
+        self._load.begin(self._slots, start_ns, window.end_ns)
+        await self._edge.until(window.start_ns)
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        await self._edge.until(window.end_ns)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        self._load.stop()
+        return after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+
+    async def _drain(self) -> None:
+        """Wait until every request is answered or has failed; deadlines bound it."""
+        while self._load.waiting or any(slot.state >= CONNECTING for slot in self._slots):
+            await asyncio.sleep(0.002)
+        self._next_tick_ns = None
+
+    def _sweep(self) -> None:
+        """What is done every few milliseconds beside the load: deadlines, books, ticks."""
+        now = _clock()
+        cutoff_ns = now - self._timeout_ns
+        self._load.expire(cutoff_ns, now)
+        for _ in range(min(len(self._slots), _SWEPT_AT_ONCE)):
+            slot = self._slots[self._swept]
+            self._swept = (self._swept + 1) % len(self._slots)
+            if slot.state >= CONNECTING and slot.intended_ns <= cutoff_ns:
+                slot.expire(now)
+        self._accounts.keep()
+        if self._next_tick_ns is not None and now >= self._next_tick_ns:
+            self._next_tick_ns += _TICK_NS
+            self._tick(now)
+        self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def _tick(self, now_ns: int) -> None:
+        errors = self._accounts.failed
+        ok = self._accounts.requests.rows - errors
+        emit("tick", at_ns=now_ns, ok=ok, errors=errors, connections=self._shared.connected)
+
+    def _write_report(self, start_ns: int, window: Window, cpu: tuple[float, float]) -> None:
+        """Write the report, which appears whole or not at all."""
+        report = {
+            "format": 1,
+            "start_ns": start_ns,
+            "window_start_ns": window.start_ns,
+            "window_end_ns": window.end_ns,
+            "connections_opened": self._shared.opened,
+            "cpu_user_s": cpu[0],
+            "cpu_system_s": cpu[1],
+            **self._accounts.close(),
+        }
+        out = self._folder / "out"
+        out.mkdir(exist_ok=True)
+        half = out / "client.json.tmp"
+        half.write_text(json.dumps(report))
+        half.replace(out / "client.json")

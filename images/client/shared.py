@@ -1,0 +1,42 @@
+"""What all slots of a run have in common."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from client.accounts import Accounts
+from client.response import Head, Response
+from client.target import Address
+
+if TYPE_CHECKING:
+    from client.slot import Slot
+
+_MAX_KNOWN_HEADS = 256
+
+
+@dataclass
+class Shared:
+    """What all slots of a run have in common."""
+
+    loop: asyncio.AbstractEventLoop
+    address: Address
+    method: str
+    request: bytes
+    per_request: bool
+    accounts: Accounts
+    ready: Callable[["Slot", int], None]  # the slot can take a request, since when (ns)
+    connected: int = 0  # connections open now
+    opened: int = 0  # over the whole life
+    last_errno: int = 0  # of a connect, to explain that none succeeds
+
+    # Head block: length of the body it announces. A pure function of the exact bytes, for the plain kind of head
+    # only (status 2xx, a content length, persistent), so looking it up is parsing it; bounded, as heads carry dates.
+    known_heads: dict[bytes, int] = field(default_factory=dict)
+
+    def remember(self, response: Response, head: Head) -> None:
+        """Remember the head of a whole, right response, if it is of the plain kind."""
+        if response.plain_head and head.persistent and head.length is not None:
+            if len(self.known_heads) >= _MAX_KNOWN_HEADS:
+                self.known_heads.clear()
+            self.known_heads[response.plain_head] = head.length

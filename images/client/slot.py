@@ -1,0 +1,287 @@
+"""A slot: one of the connections asked for, whichever socket serves it at the moment.
+
+A slot carries one request at a time. If it has no connection, opening one is part of the request, which then counts
+from the intended connect. The slot owns its descriptor: it alone opens it, closes it and puts it on the loop.
+
+Plain non-blocking sockets on the loop, not transports: a transport queues a write until the end of the loop's
+turn, so that a stamp taken beside the call would precede the send by a whole batch of other connections' work.
+"""
+
+import errno
+import socket
+import time
+
+from client import outcome
+from client.records import key_of
+from client.response import Head, MalformedError, Response
+from client.shared import Shared
+
+IDLE, RESTING, CONNECTING, WAITING, CLOSING = range(5)  # from CONNECTING on it is under way
+
+_READ_BYTES = 16_384
+_FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
+
+_clock = time.monotonic_ns
+
+
+class Slot:
+    """One connection's place in the load."""
+
+    __slots__ = (
+        "_announce",
+        "_awaits_first_byte",
+        "_connected",
+        "_failures",
+        "_fast",
+        "_fd",
+        "_key",
+        "_known",
+        "_number",
+        "_push",
+        "_received",
+        "_recv",
+        "_request",
+        "_request_length",
+        "_response",
+        "_send",
+        "_sent_ns",
+        "_shared",
+        "_socket",
+        "_unwritten",
+        "free_since_ns",
+        "intended_ns",
+        "state",
+    )
+
+    def __init__(self, number: int, shared: Shared) -> None:
+        self._number = number
+        self._shared = shared
+        self._key = key_of(number)
+        self._push = shared.accounts.requests.push
+        self._known = shared.known_heads.get
+        self._announce = shared.ready
+        self._request = shared.request
+        self._request_length = len(shared.request)
+        self._socket: socket.socket | None = None
+        self._fd = -1
+        self._connected = False
+        self._fast = False  # a request is out, nothing of its answer is in, and a plain answer needs no second look
+        self._awaits_first_byte = False
+        self._response: Response | None = None
+        self._received = 0
+        self._sent_ns = 0
+        self._unwritten = memoryview(b"")
+        self.intended_ns = 0
+        self.state = IDLE
+        self._failures = 0  # in a row
+        self.free_since_ns = 0  # for whoever keeps the free ones
+
+    def launch(self, intended_ns: int, now_ns: int) -> None:
+        """Carry out a request; the slot must be idle.
+
+        Args:
+            intended_ns: when it should have been sent.
+            now_ns: a clock value as fresh as the caller has it: the actual send time.
+        """
+        self.intended_ns = intended_ns
+        if self._socket is None:
+            self._connect(now_ns)
+            return
+        self.state = WAITING
+        self._sent_ns = now_ns
+        self._fast = True
+        try:
+            written = self._send(self._request)
+        except BlockingIOError:
+            written = 0
+        except OSError as error:
+            self._fail(outcome.of_error(error.errno), _clock())
+            return
+        if written != self._request_length:
+            self._write_rest_later(written)
+
+    def expire(self, now_ns: int) -> None:
+        """Its deadline has passed."""
+        if self.state == CLOSING:  # it had its answer in time; only the server's close did not come
+            self._disconnect()
+            self._become_idle(now_ns)
+        else:
+            self._fail(outcome.CONNECT_TIMEOUT if self.state == CONNECTING else outcome.TIMEOUT, now_ns)
+
+    def close(self) -> None:
+        """Let go of the connection; the slot must be idle."""
+        if self._socket is not None:
+            self._disconnect()
+
+    def _connect(self, now_ns: int) -> None:
+        family, address = self._shared.address
+        self.state = CONNECTING
+        self._sent_ns = 0
+        self._fast = False
+        try:
+            made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError:
+            self._fail(outcome.OTHER, _clock())  # open files or memory ran out
+            return
+        self._socket, self._fd = made, made.fileno()
+        self._recv, self._send = made.recv, made.send
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = made.connect_ex(address)
+        if number == 0:  # on loopback the handshake is over before the call returns
+            self._opened(now_ns)
+        elif number == errno.EINPROGRESS:
+            self._shared.loop.add_writer(self._fd, self._connect_ended, made, now_ns)
+        else:
+            self._refuse(number)
+
+    def _connect_ended(self, made: socket.socket, began_ns: int) -> None:
+        self._shared.loop.remove_writer(self._fd)
+        number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._refuse(number)
+        else:
+            self._opened(began_ns)
+
+    def _refuse(self, number: int) -> None:
+        self._shared.last_errno = number
+        self._fail(outcome.of_error(number), _clock())
+
+    def _opened(self, began_ns: int) -> None:
+        """The connection is there: send the request that it was opened for."""
+        shared = self._shared
+        now = _clock()
+        shared.opened += 1
+        shared.connected += 1
+        self._connected = True
+        shared.accounts.connects.push(self.intended_ns, now - began_ns)
+        self._awaits_first_byte = True
+        shared.loop.add_reader(self._fd, self._readable)
+        self.launch(self.intended_ns, now)
+        self._fast = False
+
+    def _readable(self) -> None:
+        """The hot path: a plain answer, whole in one read, to the one request that is out."""
+        try:
+            data = self._recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(outcome.of_error(error.errno), _clock())
+            return
+        now = _clock()
+        if self._fast:
+            end = data.find(b"\r\n\r\n") + 4
+            if self._known(data[:end]) == len(data) - end:
+                push = self._push
+                push(self.intended_ns)
+                push(self._sent_ns)
+                push(now)
+                push(self._key + len(data))
+                self._fast = False
+                self.state = IDLE
+                self._announce(self, now)
+                return
+        self._read(data, now)
+
+    def _read(self, data: bytes, now_ns: int) -> None:
+        """Everything else that a read can bring."""
+        if self.state != WAITING or not data:
+            self._broken(outcome.CLOSED, now_ns)
+            return
+        if self._awaits_first_byte:
+            self._awaits_first_byte = False
+            self._shared.accounts.first_bytes.push(self.intended_ns, now_ns - self.intended_ns)
+        self._fast = False
+        response = self._response = self._response or Response(self._shared.method)
+        self._received += len(data)
+        try:
+            head = response.feed(data)
+        except MalformedError:
+            self._fail(outcome.MALFORMED, now_ns)
+            return
+        if head is not None:
+            self._answered(response, head, now_ns)
+
+    def _answered(self, response: Response, head: Head, now_ns: int) -> None:
+        """A whole answer is in, right or wrong."""
+        right = 200 <= head.status < 300
+        if right:
+            self._shared.remember(response, head)
+        self._record(outcome.OK if right else outcome.STATUS, now_ns)
+        self._failures = 0
+        if head.persistent and not self._shared.per_request and not self._unwritten:
+            self._become_idle(now_ns)
+        else:
+            self.state = CLOSING  # the server closes first, so that the wait after a close stays with it
+
+    def _broken(self, ending: int, now_ns: int) -> None:
+        """The connection is of no further use: it ended, failed, or brought what nobody asked for."""
+        if self.state == WAITING and ending == outcome.CLOSED and self._response is not None:
+            head = self._response.end()
+            if head is not None:
+                self._answered(self._response, head, now_ns)
+        if self.state == WAITING:
+            self._fail(ending, now_ns)
+            return
+        was_closing = self.state == CLOSING
+        self._disconnect()
+        if was_closing:
+            self._become_idle(now_ns)
+
+    def _fail(self, ending: int, now_ns: int) -> None:
+        """Its request ends in an error, and the connection with it; take the next one up at once, or after a rest."""
+        self._record(ending, now_ns)
+        self._disconnect()
+        self._failures += 1
+        if self._failures == 1:
+            self._become_idle(now_ns)
+            return
+        self.state = RESTING  # a dead server is not hammered with connects
+        rest_s = min(_FIRST_REST_S * 2 ** min(self._failures - 2, 16), _LONGEST_REST_S)
+        self._shared.loop.call_later(rest_s, self._rested)
+
+    def _rested(self) -> None:
+        self._become_idle(_clock())
+
+    def _become_idle(self, now_ns: int) -> None:
+        self.state = IDLE
+        self._announce(self, now_ns)
+
+    def _record(self, ending: int, now_ns: int) -> None:
+        push = self._push
+        push(self.intended_ns)
+        push(self._sent_ns)
+        push(now_ns)
+        push(key_of(self._number, ending) + self._received)
+        self._shared.accounts.failed += ending != outcome.OK
+        self._response = None
+        self._received = 0
+
+    def _write_rest_later(self, written: int) -> None:
+        self._unwritten = memoryview(self._request)[written:]
+        self._shared.loop.add_writer(self._fd, self._write_rest)
+
+    def _write_rest(self) -> None:
+        try:
+            self._unwritten = self._unwritten[self._send(self._unwritten) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(outcome.of_error(error.errno), _clock())
+            return
+        if not self._unwritten:
+            self._shared.loop.remove_writer(self._fd)
+
+    def _disconnect(self) -> None:
+        made, self._socket = self._socket, None
+        if made is None:
+            return
+        if self._connected:
+            self._connected = False
+            self._shared.connected -= 1
+            self._shared.loop.remove_reader(self._fd)
+        if self._unwritten or self.state == CONNECTING:
+            self._shared.loop.remove_writer(self._fd)
+            self._unwritten = memoryview(b"")
+        self._fast = False
+        made.close()

@@ -1,0 +1,101 @@
+"""Whom the load goes to, and the bytes of the one request that is sent again and again."""
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from client.config import Config
+from client.errors import CannotRunError
+
+Address = tuple[socket.AddressFamily, Any]  # family, and what socket.connect takes for it
+
+_CONNECT_DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL, taken apart."""
+
+    host: str
+    port: int
+    path: str  # with the query
+
+    @classmethod
+    def of(cls, url: str) -> "Target":
+        """Take a URL apart.
+
+        Raises:
+            CannotRunError: not an `http://host[:port]/path` that can be sent as it stands.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port or 80
+        except ValueError as error:
+            raise CannotRunError(f"url {url!r}: {error}") from error
+        if parts.scheme == "https":
+            raise CannotRunError(f"url {url!r}: https is not supported yet; point the client at a plain http port")
+        if parts.scheme != "http" or not host or parts.username is not None:
+            raise CannotRunError(f"url {url!r}: must look like http://host:port/path")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if not path.isascii() or not path.isprintable() or " " in path:
+            raise CannotRunError(f"url {url!r}: percent-encode the path; it goes over the wire as it stands")
+        return cls(host, port, path)
+
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in a Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 80 else f"{host}:{self.port}"
+
+    def addresses(self) -> list[Address]:
+        """Every address of the host, in the resolver's order.
+
+        Raises:
+            CannotRunError: the name cannot be resolved.
+        """
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise CannotRunError(f"cannot resolve {self.host!r}: {error.strerror}") from error
+        return [(family, address) for family, _, _, _, address in found]
+
+    def reach(self) -> Address:
+        """The first address that accepts a connection, which is closed again with nothing sent.
+
+        Raises:
+            CannotRunError: none of them does.
+        """
+        refusal = ""
+        for family, address in self.addresses():
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.settimeout(_CONNECT_DEADLINE_S)
+                try:
+                    probe.connect(address)
+                except OSError as error:
+                    refusal = f"{address[0]}: {error.strerror or error}"
+                    continue
+                return family, address
+        raise nothing_listens(self, refusal)
+
+
+def nothing_listens(target: Target, reason: str) -> CannotRunError:
+    """The error for a port at which no connection could be made."""
+    return CannotRunError(f"nothing listens at {target.authority} ({reason}); start the server first, or check the URL")
+
+
+def reason_of(number: int) -> str:
+    """An errno in words."""
+    return os.strerror(number) if number else "no answer"
+
+
+def request_bytes(config: Config, target: Target) -> bytes:
+    """The whole request, head and body."""
+    lines = [f"{config.method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    lines += [f"{name}: {value}" for name, value in dict(config.headers).items()]
+    if config.body_bytes or config.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {config.body_bytes}")
+    if config.per_request:
+        lines.append("Connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii") + b"x" * config.body_bytes
