@@ -139,7 +139,7 @@ class ProcessRuntime:
         what = Launch(
             program=[sys.executable, *entry, str(folder / "ceiling")],
             directory=self._images_dir / spec.image,
-            environment={**os.environ, "PYTHONPATH": str(self._images_dir), MARK: folder.name},
+            environment={**_neutral_environment(), "PYTHONPATH": str(self._images_dir), MARK: folder.name},
             output=folder,
             cores=spec.cores,
             open_files=spec.open_files,
@@ -203,6 +203,11 @@ def refuse_unsupported(spec: ServiceSpec) -> None:
             f"{spec.name}: needs {spec.open_files} open files, the hard limit is {hard};"
             f" raise it (`ulimit -Hn {spec.open_files}` as root, or /etc/security/limits.conf) or ask for fewer connections"
         )
+
+
+def _neutral_environment() -> dict[str, str]:
+    """The harness's environment less what makes another interpreter of Python (`PYTHONMALLOC`, `PYTHONDEVMODE`, …)."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _plain(name: str) -> str:

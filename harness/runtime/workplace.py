@@ -26,11 +26,11 @@ RECORD = "owner.json"
 
 def make_folder(workplace: Path, owner: Owner, spec: ServiceSpec) -> Path:
     """Make a service's folder, with its owner's record and its configuration."""
+    files = {RECORD: json.dumps(owner.labels()), "ceiling/config.json": json.dumps(spec.config)}
     folder = workplace / f"{spec.name[:120]}.{owner.pid}.{owner.pid_started}.{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
-    (folder / RECORD).write_text(json.dumps(owner.labels()))
     (folder / "ceiling" / "out").mkdir(parents=True)
-    (folder / "ceiling" / "config.json").write_text(json.dumps(spec.config))
+    for name, content in files.items():
+        (folder / name).write_text(content)
     return folder
 
 
