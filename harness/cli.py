@@ -42,7 +42,8 @@ class Lifetime(StrEnum):
 
 
 ResultsOption = Annotated[
-    Path | None, typer.Option("--results", metavar="DIR", help="Where results are kept; results/ of the checkout by default.")
+    Path | None,
+    typer.Option("--results", metavar="DIR", help="Where results are kept; results/ of the checkout by default."),
 ]
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="The experiment's YAML file.")]
 RuntimeOption = Annotated[RuntimeName, typer.Option("--runtime", help="auto takes Docker where an engine answers.")]
@@ -152,10 +153,12 @@ def _places(results: Path | None = None) -> "Places":
 
 
 def _print_summary(run: Path) -> None:
-    from harness.report import summary_table
+    from harness.report import answer_line, summary_table
     from harness.terminal import print_summary
 
-    print_summary(summary_table(run), run)
+    page = run / "report" / "index.html"
+    shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
+    print_summary(answer_line(run), summary_table(run), shown)
 
 
 def _exit_code(outcome: "Outcome", *, strict: bool) -> int:

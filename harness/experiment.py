@@ -13,16 +13,15 @@ from harness.deploy import server_up
 from harness.errors import ResultError, TrialError
 from harness.interrupt import Interruptible
 from harness.measure import Measured, measure
-from harness.plan import Plan, PlannedTrial, estimate_s, make_plan
+from harness.plan import EXPECTED_OVERHEAD_S, Plan, PlannedTrial, estimate_s, make_plan
 from harness.report import write_report
 from harness.result import State, TrialResult
 from harness.runtime.base import make_owner
-from harness.spec import load_experiment, load_models
+from harness.spec.catalogue import load_models
+from harness.spec.load import load_experiment
 from harness.stage import Places, Stage, Wanted, set_stage
 from harness.terminal import Display
 from harness.verdict import Evidence, judge
-
-EXPECTED_OVERHEAD_S = 1.5  # until trials have shown their own
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from harness.result import ClientReport, HistogramName
 from harness.runtime.base import ServiceSpec, make_owner
 from harness.runtime.process import ProcessRuntime
 from harness.spec.contract import ClientConfig
-from harness.spec.experiment import Load
-from harness.spec.quantities import Size
+from harness.spec.experiment import Load, Request
 from harness.stage import Places
 from harness.terminal import Display
 
@@ -34,21 +33,16 @@ def client_config(url: str, *, method: str, body: str, **load: object) -> Client
     try:
         kind = "open" if load["rate"] else "closed"
         checked = Load.model_validate({"kind": kind, **load})
-        size = Size.parse(body)
+        request = Request.model_validate({"method": method, "body": body})
     except ValidationError as error:
-        names = [".".join(map(str, problem["loc"])) for problem in error.errors()]
-        problems += [f"--{name}: {problem['msg']}" for name, problem in zip(names, error.errors(), strict=True)]
-    except ValueError as error:
-        problems.append(f"--body: {error}")
-    if method not in ("GET", "POST", "PUT"):
-        problems.append(f"--method: {method!r} is not known; write GET, POST or PUT")
+        problems += [f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
     if problems:
         raise SpecError(problems)
     return ClientConfig(
         url=url,
-        method=method,
+        method=request.method,
         headers={},
-        body_bytes=size.bytes,
+        body_bytes=request.body.bytes,
         kind=checked.kind,
         connections=checked.connections,
         rate_per_s=checked.rate.per_s if checked.rate else None,

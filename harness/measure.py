@@ -100,7 +100,7 @@ def measure(
         probe.signal(SIGTERM)
         probe.wait(STEP_DEADLINE_S)
         probed = json.loads(probe.fetch("probe.json"))
-        logs = {service.spec.role: service.logs() for service in (deployed.service, client, probe)}
+        logs = {str(service.spec.role): service.logs() for service in (deployed.service, client, probe)}
     return Measured(
         client=report,
         server=server_report,

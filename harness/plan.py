@@ -18,6 +18,7 @@ from harness.spec.paths import split
 from harness.spec.points import Point, defaults_from, exclusions_of, points, settings_of, trial_at
 
 MAX_POINT_LENGTH = 120  # of a file name's 255 bytes
+EXPECTED_OVERHEAD_S = 1.5  # of a trial, until a run's own trials have shown theirs
 
 
 class PlannedTrial(Record):

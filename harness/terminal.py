@@ -1,8 +1,9 @@
 """What a person sees while an experiment runs: a live line in a terminal, a plain line per trial elsewhere."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from harness.measure import Tick
 from harness.plan import Plan, PlannedTrial
+from harness.report import SummaryTable
 from harness.result import TrialResult
 
 _STATE_STYLE = {"ok": "green", "marked": "yellow", "invalid": "magenta", "failed": "red", "void": "red"}
@@ -125,13 +127,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output: the first columns as text, numbers to the right."""
+def print_summary(answer: str, table: SummaryTable, page: Path) -> None:
+    """What a run ends with, on standard output: the answer, the table of points, where the report is."""
     console = Console(highlight=False)
-    width = None if console.is_terminal else 200
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(escape(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    console.print(table, width=width)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=250)  # a log or a pipe has no width to fold to
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for title, numeric in zip(table.columns, table.numeric, strict=True):
+        grid.add_column(escape(title), justify="right" if numeric else "left")
+    for row in table.rows:
+        grid.add_row(*(escape(cell) for cell in row))
+    console.print(grid)
+    console.print(f"\n{escape(answer)}\n", soft_wrap=True)
+    console.print(f"report: {escape(str(page))}", soft_wrap=True)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import yaml
+
 from harness.spec.compose import Node, compose
 from harness.spec.problems import Problems, nearest
 
@@ -50,3 +52,9 @@ def _text(path: Path, problems: Problems, what: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         problems.fail(line, f"byte {error.start + 1} is not UTF-8", "save the file as UTF-8; is it the right file?")
+
+
+def as_yaml(content: object) -> str:
+    """Plain content as YAML, keys in their order."""
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return text

@@ -62,7 +62,11 @@ def test_without_counts_the_server_is_not_checkable_rather_than_failed() -> None
         ({"client": client_report(cpu_user_s=1.9), "usage": {"server": usage(1.9)}}, "server cpu", "ok"),
         ({"usage": {"server": usage(1.0, throttled_s=0.5)}}, "throttling", "ok"),
         ({"client": client_report(connections_served=8, connections_starved=2)}, "worker pool", "marked"),
-        ({"client": client_report(ok=1_900, errors={"timeout": 100}, life_ok=2_900, life_unknown=101)}, "errors", "marked"),
+        (
+            {"client": client_report(ok=1_900, errors={"timeout": 100}, life_ok=2_900, life_unknown=101)},
+            "errors",
+            "marked",
+        ),
     ],
 )
 def test_the_verdict_names_who_gave_out(changes: dict[str, Any], culprit: str, state: str) -> None:
