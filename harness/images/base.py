@@ -74,7 +74,7 @@ def ensure_base(
     found = find_image(client, wanted)
     if found is not None:
         return found
-    root = _pull(client, reference, say) or bootstrap_root(client, pins.suite, settings, log_dir, say)
+    root = pull_root(client, reference, say) or bootstrap_root(client, pins.suite, settings, log_dir, say)
     certificates = {CA_IN_CONTEXT: settings.ca_bundle.read_bytes()} if settings.ca_bundle else {}
     say(f"image base: installing Python on Debian ({root.route}) …")
     built = build_image(
@@ -89,7 +89,7 @@ def ensure_base(
     return built
 
 
-def _pull(client: docker.DockerClient, reference: str, say: Say) -> Root | None:
+def pull_root(client: docker.DockerClient, reference: str, say: Say) -> Root | None:
     """Debian from a registry, or none where no registry answers in time."""
     found = _inspect(client, reference)
     if found is None:

@@ -86,6 +86,7 @@ def render(template: Path, values: Mapping[str, str]) -> bytes:
                 "backslash could write a line of its own into the Dockerfile; take it out"
             )
     environment = jinja2.Environment(
+        loader=jinja2.DictLoader({}),  # a template stands alone
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - a Dockerfile has no HTML to escape
         keep_trailing_newline=True,

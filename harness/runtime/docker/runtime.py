@@ -1,0 +1,170 @@
+"""One Docker engine as a runtime: containers made, found again by their labels, and cleaned up."""
+
+import re
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Protocol
+
+import docker
+from docker.errors import DockerException
+from docker.types import LogConfig, Ulimit
+from requests.exceptions import RequestException
+
+from harness.errors import DeployError, RuntimeUnavailable
+from harness.runtime.base import Owner, ServiceSpec
+from harness.runtime.docker.archive import initial_files
+from harness.runtime.docker.service import DockerService, reason, remove_container
+
+LABEL_OWNER = "ceiling.run"  # every container of ours carries it
+LEASE_S = 3600.0
+LOG_LIMITS = {"max-size": "8m", "max-file": "2"}  # a service that prints without end must not fill the disk
+REMOVALS_AT_ONCE = 8
+
+
+class Image(Protocol):
+    """What the runtime needs to know of an image."""
+
+    @property
+    def tag(self) -> str:
+        """Its name."""
+
+    @property
+    def id(self) -> str:
+        """Its id at the engine: containers are made from this, never from a name that may have moved on."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of its content and its base."""
+
+    @property
+    def route(self) -> str:
+        """Where its base image came from."""
+
+
+class DockerRuntime:
+    """Starts services as containers on one engine. Safe to use from several threads."""
+
+    name: Literal["docker"] = "docker"
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        images: Mapping[str, Image],
+        owner: Owner,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        """A runtime on an engine.
+
+        Args:
+            client: of the engine.
+            images: by folder of images/.
+            owner: of everything that is created.
+            lease_s: written into each container as its deadline: past it nobody needs it.
+        """
+        self._client = client
+        self._images = dict(images)
+        self._owner = owner
+        self._lease_s = lease_s
+
+    def start(self, spec: ServiceSpec) -> DockerService:
+        """Create, configure and start a container.
+
+        Raises:
+            DeployError: the engine refused one of the steps; what it said.
+        """
+        if spec.image not in self._images:
+            raise DeployError(
+                f"{spec.name}: no image was built for {spec.image!r}; there are: {', '.join(self._images)}"
+            )
+        container = None
+        try:
+            container = self._client.containers.create(self._images[spec.image].id, **self._settings(spec))
+            container.put_archive("/", initial_files(spec.config))
+            container.start()
+            container.reload()
+        except (DockerException, RequestException) as error:
+            if container is not None:
+                remove_container(container)
+            raise DeployError(f"{spec.name}: its container did not start: {reason(error)}") from None
+        return DockerService(spec, container)
+
+    def clean(self) -> int:
+        """Remove this run's containers, and those of runs whose owner is dead; return how many.
+
+        Raises:
+            RuntimeUnavailable: the engine does not answer.
+            DeployError: a container cannot be removed.
+        """
+        try:
+            found = self._client.containers.list(all=True, sparse=True, filters={"label": LABEL_OWNER})
+        except (DockerException, RequestException) as error:
+            raise RuntimeUnavailable(f"the Docker engine does not list its containers: {reason(error)}") from None
+        leftovers = [container for container in found if self._owner.may_remove(container.attrs["Labels"])]
+        with ThreadPoolExecutor(REMOVALS_AT_ONCE) as pool:
+            list(pool.map(remove_container, leftovers))
+        return len(leftovers)
+
+    def facts(self) -> dict[str, Any]:
+        """Of the engine and the images, for environment.json.
+
+        Raises:
+            RuntimeUnavailable: the engine does not answer.
+        """
+        try:
+            info = self._client.info()
+        except (DockerException, RequestException) as error:
+            raise RuntimeUnavailable(f"the Docker engine does not answer: {reason(error)}") from None
+        return {
+            "engine": {
+                "version": info.get("ServerVersion"),
+                "api": self._client.api.api_version,
+                "storage_driver": info.get("Driver"),
+                "cgroup_version": info.get("CgroupVersion"),
+                "cgroup_driver": info.get("CgroupDriver"),
+                "runtime": info.get("DefaultRuntime"),
+                "security": info.get("SecurityOptions"),
+                "system": info.get("OperatingSystem"),
+            },
+            "base": sorted({image.route for image in self._images.values()}),
+            "images": {
+                folder: {"tag": image.tag, "id": image.id, "digest": image.digest}
+                for folder, image in self._images.items()
+            },
+        }
+
+    def _settings(self, spec: ServiceSpec) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ceiling-{self._owner.run}-{spec.name}"),
+            "labels": self._labels(spec),
+            "network_mode": spec.network,
+            "log_config": LogConfig(type="json-file", config=LOG_LIMITS),
+            "init": False,  # the service itself is PID 1 and handles its signals, as the contract asks
+        }
+        if spec.cores:
+            settings["cpuset_cpus"] = ",".join(map(str, spec.cores))
+        if spec.memory_bytes is not None:
+            settings |= {"mem_limit": spec.memory_bytes, "memswap_limit": spec.memory_bytes}
+        if spec.open_files is not None:
+            settings["ulimits"] = [Ulimit(name="nofile", soft=spec.open_files, hard=spec.open_files)]
+        if spec.command:
+            settings |= {"entrypoint": ["python3"], "command": list(spec.command)}
+        return settings | (_sight_of_the_host() if spec.role == "probe" else {})
+
+    def _labels(self, spec: ServiceSpec) -> dict[str, str]:
+        own = {
+            "ceiling.role": spec.role,
+            "ceiling.name": spec.name,
+            "ceiling.deadline": str(round(time.time() + self._lease_s)),  # seconds since 1970
+        }
+        return self._owner.labels() | own
+
+
+def _sight_of_the_host() -> dict[str, Any]:
+    """What the probe needs to see other containers: their processes, their memory maps and their cgroups."""
+    return {
+        "pid_mode": "host",
+        "cgroupns": "host",
+        "cap_add": ["SYS_PTRACE"],
+        "volumes": {"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "ro"}},
+    }

@@ -1,0 +1,186 @@
+"""One container as a service."""
+
+from collections.abc import Iterator, Mapping
+from signal import Signals
+from typing import Any
+
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+from requests.exceptions import ConnectionError as RequestConnectionError
+from requests.exceptions import RequestException, Timeout
+
+from harness.errors import DeployError
+from harness.runtime.base import ServiceSpec
+from harness.runtime.docker.archive import FOLDER, OUT, only_file, whole_file
+from harness.runtime.docker.first_process import FirstProcess
+from harness.runtime.docker.output import Lines
+
+LOG_BYTES = 64 * 1024
+LOG_LINES = 2000
+CONFLICT = 409  # the engine's word for: not running any more, or being removed already
+
+# A container's first process dies of these alone: the kernel spares a PID 1 every signal that it does not handle,
+# but for SIGKILL and the faults. Any other status above 128 is one that the program chose.
+FATAL_TO_PID_1 = frozenset({Signals.SIGKILL, Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL})
+
+
+class DockerService:
+    """A service that runs in a container."""
+
+    def __init__(self, spec: ServiceSpec, container: Container) -> None:
+        self.spec = spec
+        self._container = container
+        self._attributes: Mapping[str, Any] = container.attrs  # as they were just after the start
+        self._process = FirstProcess.find(self.main_pid, str(container.id)) if self.main_pid else None
+        self._lines: Lines | None = None
+
+    @property
+    def address(self) -> str:
+        """IP address at which the client reaches its ports."""
+        if self.spec.network == "host":
+            return "127.0.0.1"
+        return str(self._attributes["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+
+    @property
+    def main_pid(self) -> int:
+        """Process id of its first process, in the engine's PID namespace; 0 if it ended at once."""
+        return int(self._attributes["State"]["Pid"])
+
+    def running(self) -> bool:
+        """Whether its main process is still there."""
+        return self._process.running() if self._process else bool(self._state().get("Running"))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Hand it a further file, next to its configuration; the file appears whole or not at all.
+
+        Raises:
+            DeployError: the engine could not do it.
+        """
+        try:
+            self._container.put_archive(FOLDER, whole_file(name, data))
+        except (DockerException, RequestException) as error:
+            raise self._error(f"{name} could not be put into its container: {reason(error)}") from None
+
+    def fetch(self, name: str) -> bytes:
+        """Read a file it left under out/.
+
+        Raises:
+            FileNotFoundError: there is no regular file of that name.
+            DeployError: the engine could not do it.
+        """
+        try:
+            chunks, _ = self._container.get_archive(f"{OUT}/{name}")
+            data = only_file(b"".join(chunks))
+        except NotFound:
+            data = None
+        except (DockerException, RequestException) as error:
+            raise self._error(f"{name} could not be fetched from its container: {reason(error)}") from None
+        if data is None:
+            raise FileNotFoundError(f"{self.spec.name}: no file {OUT}/{name} in its container")
+        return data
+
+    def lines(self, timeout_s: float) -> Iterator[str]:
+        """Its lines of standard output as they come, until it ends; each is handed out once.
+
+        Raises:
+            DeployError: nothing came for `timeout_s`.
+        """
+        if self._lines is None:
+            self._lines = Lines(self._container)
+        try:
+            while (line := self._lines.next(timeout_s)) is not None:
+                yield line
+        except TimeoutError:
+            raise self._error(f"printed nothing for {timeout_s:g} s; its last output:\n{self.logs()}") from None
+
+    def signal(self, signal: Signals) -> None:
+        """Send a signal to its main process; nothing happens when that is gone.
+
+        Raises:
+            DeployError: the engine could not do it.
+        """
+        if self._process is not None and self._process.send(signal):
+            return
+        try:
+            self._container.kill(signal.name)
+        except (DockerException, RequestException) as error:
+            if not _gone(error):
+                raise self._error(f"{signal.name} could not be sent: {reason(error)}") from None
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for its end and return the exit status (negative signal number when one killed it).
+
+        Raises:
+            DeployError: it did not end within `timeout_s`.
+        """
+        try:
+            status = int(self._container.wait(timeout=timeout_s)["StatusCode"])
+        except (Timeout, RequestConnectionError):
+            raise self._error(f"did not end within {timeout_s:g} s; its last output:\n{self.logs()}") from None
+        except (DockerException, RequestException) as error:
+            raise self._error(f"its end could not be waited for: {reason(error)}") from None
+        return 128 - status if status - 128 in FATAL_TO_PID_1 else status
+
+    def logs(self) -> str:
+        """The last of its output, at most 64 KiB, and how it ended where it did not end well."""
+        try:
+            output = self._container.logs(tail=LOG_LINES)
+        except (DockerException, RequestException) as error:
+            return f"[its output is lost: {reason(error)}]\n"
+        ending = self._ending().encode()
+        return (output[-(LOG_BYTES - len(ending)) :] + ending).decode("utf-8", "replace")
+
+    def remove(self) -> None:
+        """Kill what is left of it and remove its container. Never raises for what is already gone.
+
+        Raises:
+            DeployError: the engine could not remove it.
+        """
+        if self._process is not None:
+            self._process.close()
+        remove_container(self._container)
+
+    def _state(self) -> Mapping[str, Any]:
+        """What the engine says of it now; nothing once its container is removed."""
+        try:
+            self._container.reload()
+        except NotFound:
+            return {}
+        except (DockerException, RequestException) as error:
+            raise self._error(f"its state is unknown: {reason(error)}") from None
+        state: Mapping[str, Any] = self._container.attrs["State"]
+        return state
+
+    def _ending(self) -> str:
+        state = self._state()
+        status, out_of_memory = state.get("ExitCode"), state.get("OOMKilled")
+        if not state or state["Running"] or (status == 0 and not out_of_memory):
+            return ""
+        limit = f", killed by the kernel at its memory limit of {self.spec.memory_bytes} bytes" if out_of_memory else ""
+        return f"\n[the container ended with status {status}{limit}]\n"
+
+    def _error(self, what: str) -> DeployError:
+        return DeployError(f"{self.spec.name}: {what}")
+
+
+def remove_container(container: Container) -> None:
+    """Kill and remove a container, whatever state it is in; one that is gone or going is fine.
+
+    Raises:
+        DeployError: the engine could not remove it.
+    """
+    try:
+        container.remove(force=True, v=True)
+    except (DockerException, RequestException) as error:
+        if not _gone(error):
+            raise DeployError(f"container {container.name} could not be removed: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in the engine's own words where it said something."""
+    explanation = error.explanation if isinstance(error, APIError) else None
+    return str(explanation or error)
+
+
+def _gone(error: Exception) -> bool:
+    return isinstance(error, NotFound) or (isinstance(error, APIError) and error.status_code == CONFLICT)
