@@ -29,6 +29,7 @@ _REMEDIES = {  # part of PyYAML's message: what to do
     "cannot start any token": "quote a text that starts with a special character",
     "expected <block end>": "check the indentation: keys of one mapping start in the same column",
     "could not find expected ':'": "write `key: value`, with a space after the colon",
+    "but got '?'": "quote the text: within brackets it may not hold `?`",
     "expected ',' or": "close the bracket or brace, with commas between the items",
     "unexpected end of stream": "close the quote",
     "undefined alias": "write the value out, or define the anchor above its use",

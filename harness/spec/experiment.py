@@ -137,7 +137,7 @@ class Load(Record):
 
 
 class Limits(Record):
-    """What the server may use."""
+    """Resources of the server."""
 
     cores: int = Field(
         1, ge=1, le=1024, description="Cores of the server, disjoint from the client's where the host has them."

@@ -47,6 +47,8 @@ def explain(
     broken: set[Where] = set()
     for error in errors:
         place, path = node.reach(error["loc"][len(prefix) :])
+        if error["type"] == "missing":
+            path = (*path, error["loc"][-1])
         if path in broken:  # the other members of a union say the same again
             continue
         broken.add(path)
@@ -61,7 +63,7 @@ def _sentence(error: ErrorDetails, record: type[Record], path: Where) -> tuple[s
     if kind == "extra_forbidden":
         return _unknown_key(record, path)
     if kind == "missing":
-        return _missing(record, path, str(error["loc"][-1]))
+        return _missing(record, path[:-1], str(path[-1]))
     if kind == "literal_error":
         return _not_a_choice(name, error["input"], context["expected"])
     if kind in _TOO:

@@ -76,7 +76,7 @@ def _find_models(base: Trial, root: Node, factors: list[Factor], shelf: Shelf) -
     """Read every model that is named or in force."""
     node, reached = root.reach(("base", "model"))
     always_set = any(factor.levels and all("model" in level.sets for level in factor.levels) for factor in factors)
-    if len(reached) == 2 or not always_set:
+    if len(reached) == 2 or base.options or not always_set:
         shelf.find(base.model, node.place)
     for factor in factors:
         for level in factor.levels:

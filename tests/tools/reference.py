@@ -1,0 +1,166 @@
+"""Tables of the documentation, made of the types that they document."""
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from harness.plan import Plan, PlannedTrial
+from harness.result import TrialResult
+from harness.spec.experiment import Experiment, LevelSet, Scalar
+from harness.spec.metrics import METRICS
+from harness.spec.model import Model, Option
+from harness.spec.quantities import Between, Duration, Quantity, Rate, Size
+
+Record = type[BaseModel]
+_PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", types.NoneType: "`null`"}
+
+
+def spec_keys() -> str:
+    """Every key of a spec: type, default, meaning."""
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    lines += [_spec_row(path, field) for path, field in _fields(Experiment, "")]
+    lines += [_spec_row(f"factors.….{path}", field) for path, field in _fields(LevelSet, "")]
+    return "\n".join(lines)
+
+
+def model_keys() -> str:
+    """Every key of a `model.yaml`."""
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for prefix, record in (("", Model), ("options.name.", Option)):
+        lines += [_spec_row(path, field) for path, field in _fields(record, prefix)]
+    return "\n".join(lines)
+
+
+def quantities() -> str:
+    """The units of every kind of quantity."""
+    kinds: tuple[type[Quantity], ...] = (Duration, Size, Rate)
+    lines = ["| quantity | units | example |", "|---|---|---|"]
+    for kind in kinds:
+        units = ", ".join(f"`{unit}`" for unit in reversed(list(kind.units)))
+        lines.append(f"| {kind.noun} | {units} | `{kind.example}` |")
+    return "\n".join(lines)
+
+
+def trial_record() -> str:
+    """Every field of `trial.json`, record by record."""
+    return "\n\n".join(_record_table(record) for record in _records(TrialResult, set()))
+
+
+def plan_record() -> str:
+    """Every field of `plan.json`."""
+    return "\n\n".join(_record_table(record) for record in (Plan, PlannedTrial))
+
+
+def metrics() -> str:
+    """Every metric: name, unit, definition."""
+    lines = ["| metric | unit | definition |", "|---|---|---|"]
+    lines += [f"| `{metric.name}` | {metric.unit} | {_cell(metric.definition)} |" for metric in METRICS.values()]
+    return "\n".join(lines)
+
+
+def _fields(record: Record, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in record.model_fields.items():
+        yield prefix + name, field
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation, f"{prefix}{name}.")
+
+
+def _spec_row(path: str, field: FieldInfo) -> str:
+    return f"| `{path}` | {_type(field.annotation, field.metadata)} | {_default(field)} | {_cell(field.description)} |"
+
+
+def _record_table(record: Record) -> str:
+    lines = [f"### {record.__name__}", "", _first_sentence(record), "", "| field | value | meaning |", "|---|---|---|"]
+    for name, field in record.model_fields.items():
+        lines.append(f"| `{name}` | {_type(field.annotation, field.metadata)} | {_cell(field.description)} |")
+    return "\n".join(lines)
+
+
+def _records(record: Record, seen: set[Record]) -> Iterator[Record]:
+    """The record and every record within it, but those of a spec, which docs/spec.md documents."""
+    if record in seen or record.__module__.startswith("harness.spec."):
+        return
+    seen.add(record)
+    yield record
+    for field in record.model_fields.values():
+        for inner in _inner(field.annotation):
+            yield from _records(inner, seen)
+
+
+def _inner(annotation: object) -> Iterator[Record]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _inner(argument)
+
+
+def _type(annotation: Any, metadata: list[Any]) -> str:  # noqa: ANN401, PLR0911 (any annotation; one answer a kind)
+    """A type in words, as a cell of a table."""
+    bounds = _bounds(metadata)
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _type(get_args(annotation)[0], [*get_args(annotation)[1:]])
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(annotation))
+    if annotation == Scalar:
+        return "single value"
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_type(member, []) for member in get_args(annotation))
+    if origin is dict:
+        key, value = get_args(annotation)
+        return f"mapping of {_type(key, [])} to {_type(value, [])}"
+    if origin in (list, tuple):
+        return f"list of {_type(get_args(annotation)[0], [])}"
+    if annotation in _PLAIN:
+        return _PLAIN[annotation] + bounds
+    if isinstance(annotation, type) and issubclass(annotation, Quantity):
+        return annotation.noun.removeprefix("a ") + bounds
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (
+            "mapping"
+            if annotation.__module__.startswith("harness.spec.")
+            else f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+        )
+    return "any value"
+
+
+def _bounds(metadata: list[Any]) -> str:
+    low: object = None
+    high: object = None
+    for bound in metadata:
+        if isinstance(bound, Between):
+            low, high = bound.low, bound.high
+        elif isinstance(bound, annotated_types.Ge):
+            low = bound.ge
+        elif isinstance(bound, annotated_types.Le):
+            high = bound.le
+        elif isinstance(bound, annotated_types.Lt):
+            high = f"below {bound.lt}"
+    if low is None and high is None:
+        return ""
+    return f", {low} …" + (f" {high}" if high is not None else "")
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.default
+    if default is PydanticUndefined:
+        return "required"
+    if isinstance(default, BaseModel):
+        return ""
+    if default is None or isinstance(default, bool):
+        return {None: "`null`", True: "`true`", False: "`false`"}[default]
+    return f"`{default}`"
+
+
+def _first_sentence(record: Record) -> str:
+    return " ".join((record.__doc__ or "").split("\n\n")[0].split())
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|").replace("\n", " ")
