@@ -43,7 +43,7 @@ class ImageError(HarnessError):
     """An image could not be built or shipped."""
 
 
-class RuntimeUnavailable(HarnessError):
+class RuntimeUnavailable(HarnessError):  # noqa: N818 - the name says it
     """The asked-for runtime is not there, or cannot honour what the spec asks."""
 
 

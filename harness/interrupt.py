@@ -13,8 +13,9 @@ from harness.errors import EXIT_INTERRUPTED
 class Interruptible:
     """While entered: the first signal raises KeyboardInterrupt in the main thread, the second ends the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: str = "stopping: what is done is kept") -> None:
         self.interrupted = False
+        self._says = f"\n{says} (once more to leave at once)\n".encode()
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "Interruptible":
@@ -31,7 +32,7 @@ class Interruptible:
             os.write(sys.stderr.fileno(), b"left at once; the next command removes what is still running\n")
             os._exit(EXIT_INTERRUPTED)
         self.interrupted = True
-        os.write(sys.stderr.fileno(), b"\nstopping: what is done is kept (once more to leave at once)\n")
+        os.write(sys.stderr.fileno(), self._says)
         raise KeyboardInterrupt
 
     @contextlib.contextmanager

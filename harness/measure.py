@@ -244,6 +244,12 @@ class EventStream:
 
 
 def fetch_report(client: Service) -> ClientReport:
+    """The report of a client that is done.
+
+    Raises:
+        MeasureError: it left none.
+        DeployError: it does not end.
+    """
     client.wait(STEP_DEADLINE_S)
     try:
         return ClientReport.model_validate_json(client.fetch("client.json"))

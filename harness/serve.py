@@ -69,7 +69,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
     """
     models = load_models(places.images)
     owner = make_owner(f"serve-{trial.model}-{port}")
-    with Interruptible() as interruptible:
+    with Interruptible("stopping") as interruptible:
         stage = set_stage([trial], models, places, wanted, owner, display)
         try:
             iterations_per_us = 0.0

@@ -144,5 +144,5 @@ def test_ctrl_c_twice_leaves_at_once_and_the_next_command_cleans_up(tmp_path: Pa
     output, _ = victim.communicate(timeout=60)
     assert victim.returncode == 130, output
     spec.write_text(SPEC)
-    assert subprocess.run(command(spec, results, "process"), cwd=ROOT, capture_output=True, timeout=120).returncode == 0
+    subprocess.run(command(spec, results, "process"), cwd=ROOT, capture_output=True, timeout=120, check=True)
     assert still_running([victim.pid]) == []
