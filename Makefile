@@ -59,13 +59,13 @@ unit: ## The quick tests
 	$(pytest) -n 2 -m "not slow and not docker and not browser and not soak"
 
 test: ## Every check and test but the soak; as root on Debian or Ubuntu it installs what is missing
-	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py
+	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py test
 
 soak: ## The long runs
-	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py --soak
+	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py soak
 
 bench: ## Client and servers beside wrk and nginx
-	@harness/setup.sh dev && exec .venv/bin/python -m tests.bench
+	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py bench
 
 schema: ## Make the generated files again: JSON Schemas, docs/spec.md, docs/results.md
 	@harness/setup.sh dev && exec .venv/bin/python tests/tools/regenerate.py

@@ -1,4 +1,4 @@
-"""`make test` and `make soak`: everything installed and started that the tests need, and what was started stopped again.
+"""`make test`, `make soak`, `make bench`: what they need is installed and started first, and what was started is stopped.
 
 Exit status: 0 all passed; 1 something failed (no tests at all counts as failed); 3 the machine lacks something, with
 the one thing to do; 130 interrupted.
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +22,7 @@ SLOW = (*PYTEST, "-m", "(slow or docker or browser) and not soak", "--session-ti
 SOAK = (*PYTEST, "-m", "soak", "--timeout=3600", "--session-timeout=14400")
 CHECK = ("make", "check")
 EXIT_CANNOT_RUN = 3
+ENGINE_DEADLINE_S = 1500  # the script itself gives up earlier
 
 # The commands that tests and benchmarks call, by the Debian package that brings each.
 PACKAGES = {"chromium": "chromium", "wrk": "wrk", "nginx": "nginx-light", "shellcheck": "shellcheck", "curl": "curl"}
@@ -32,22 +33,29 @@ class MachineError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run all tests but the soak, or only the soak."""
+    """Run all tests but the soak, or only the soak, or the benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--soak", action="store_true", help="only the long runs")
-    steps = [SOAK] if parser.parse_args(arguments).soak else [CHECK, SLOW]
+    parser.add_argument("what", choices=("test", "soak", "bench"))
+    what = parser.parse_args(arguments).what
+    all_steps: dict[str, list[Sequence[str]]] = {"test": [CHECK, SLOW], "soak": [SOAK], "bench": benchmarks()}
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         install_packages()
-        with docker_engine():
-            return run_all(steps)
+        with nullcontext() if what == "bench" else docker_engine():
+            return run_all(all_steps[what])
     except MachineError as error:
-        print(f"make test: {error}", file=sys.stderr)
+        print(f"make {what}: {error}", file=sys.stderr)
         return EXIT_CANNOT_RUN
     except KeyboardInterrupt:
-        print("make test: interrupted", file=sys.stderr)
+        print(f"make {what}: interrupted", file=sys.stderr)
         return 130
+
+
+def benchmarks() -> list[Sequence[str]]:
+    """Every program of tests/bench/; each says by its exit status whether its bars are met."""
+    modules = sorted((ROOT / "tests" / "bench").glob("*.py"))
+    return [(sys.executable, str(path)) for path in modules if '__name__ == "__main__"' in path.read_text()]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -66,7 +74,7 @@ def install_packages() -> None:
     packages = " ".join(missing)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise MachineError(f"the tests also need {packages}; run as root: apt-get install {packages}")
-    print(f"make test: installing {packages} …", flush=True)
+    print(f"installing {packages} …", flush=True)
     with no_services_started():
         apt_get("update")
         apt_get("install", "--no-install-recommends", *missing)
@@ -123,26 +131,28 @@ def docker_engine() -> Iterator[None]:
     Raises:
         MachineError: there is none and none may be started; the script has said what to do.
     """
-    try:
-        started = subprocess.run([ENGINE, "start"], timeout=600, check=False)
-        if started.returncode != 0:
-            raise MachineError("no Docker engine to test with (see above)")
-        yield
-    finally:
-        subprocess.run([ENGINE, "stop"], timeout=120, check=False, start_new_session=True)
+    # A session of its own: an interrupt does not reach it, and it is known in the end whether there is one to stop.
+    with subprocess.Popen([ENGINE, "start"], start_new_session=True) as start:
+        try:
+            if start.wait(ENGINE_DEADLINE_S) != 0:
+                raise MachineError("no Docker engine to test with (see above)")
+            yield
+        finally:
+            if start.wait(ENGINE_DEADLINE_S) == 0:
+                subprocess.run([ENGINE, "stop"], timeout=180, check=False, start_new_session=True)
 
 
 def run_all(steps: Sequence[Sequence[str]]) -> int:
     """Run every step, also after one failed, and print which did."""
     failed = [step for step in steps if run(step) != 0]
     for step in failed:
-        print(f"make test: failed: {' '.join(step)}", file=sys.stderr)
+        print(f"failed: {' '.join(step)}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one step to its end; an interrupt is passed on once, and the step gets a minute to clean up after itself."""
-    print(f"make test: {' '.join(argv)}", flush=True)
+    print(f"── {' '.join(argv)}", flush=True)
     with subprocess.Popen(argv, start_new_session=True) as process:
         try:
             return process.wait()
