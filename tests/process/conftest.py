@@ -37,7 +37,7 @@ def start(runtime: ProcessRuntime, images: Path) -> Iterator[Start]:
     """Start a service from the text of its main.py; all are removed afterwards."""
     started: list[ProcessService] = []
 
-    def start_script(script: str, **settings: Any) -> ProcessService:  # noqa: ANN401 - fields of ServiceSpec
+    def start_script(script: str, **settings: Any) -> ProcessService:
         write_script(images / "service", script)
         spec = {"name": "service", "role": "tool", "image": "service", "config": {}, "cores": ()} | settings
         started.append(runtime.start(ServiceSpec(**spec)))

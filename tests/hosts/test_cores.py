@@ -1,0 +1,45 @@
+"""Who runs where, decided before anything runs."""
+
+import os
+
+import pytest
+
+from harness.errors import HostError
+from harness.hosts.cores import CoreMap, available_cores, divide_cores
+
+
+@pytest.mark.parametrize(
+    ("available", "server_cores", "expected"),
+    [
+        ((0, 1), 1, CoreMap(server=(1,), client=(0,), shared=False)),
+        ((1, 0), 1, CoreMap(server=(1,), client=(0,), shared=False)),
+        ((0, 1, 2, 3), 1, CoreMap(server=(3,), client=(0, 1, 2), shared=False)),
+        ((0, 1, 2, 3), 3, CoreMap(server=(1, 2, 3), client=(0,), shared=False)),
+        ((4, 6, 9), 2, CoreMap(server=(6, 9), client=(4,), shared=False)),
+        ((5,), 1, CoreMap(server=(5,), client=(5,), shared=True)),
+    ],
+)
+def test_the_server_has_its_own_cpus_where_the_host_has_them(
+    available: tuple[int, ...], server_cores: int, expected: CoreMap
+) -> None:
+    assert divide_cores(available, server_cores) == expected
+
+
+@pytest.mark.parametrize(("available", "server_cores"), [((0,), 2), ((0, 1), 2), ((0, 1, 2, 3), 4), ((0, 1), 64)])
+def test_more_than_leaves_one_for_the_client_is_an_error_with_the_most_there_can_be(
+    available: tuple[int, ...], server_cores: int
+) -> None:
+    with pytest.raises(
+        HostError, match=rf"limits\.cores: {server_cores} asked .* ask for {max(1, len(available) - 1)} "
+    ):
+        divide_cores(available, server_cores)
+
+
+def test_the_cpus_there_are_are_those_this_process_may_use() -> None:
+    everything = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(everything)})
+        assert available_cores() == (min(everything),)
+    finally:
+        os.sched_setaffinity(0, everything)
+    assert available_cores() == tuple(sorted(everything))
