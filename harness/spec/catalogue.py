@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.spec.compose import Node
 from harness.spec.document import read_document
 from harness.spec.explain import explain
 from harness.spec.model import Model, Option
+from harness.spec.node import Node
 from harness.spec.problems import Problems, did_you_mean, listed, shown
 
 FILE = "model.yaml"

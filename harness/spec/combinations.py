@@ -6,11 +6,11 @@ from pathlib import Path
 
 from harness.errors import SpecError
 from harness.spec.catalogue import load_model, model_names, option_problem
-from harness.spec.compose import Node
 from harness.spec.experiment import Scalar, Trial
 from harness.spec.factors import Factor
 from harness.spec.levels import Value
 from harness.spec.model import Model
+from harness.spec.node import Node
 from harness.spec.paths import OPTIONS
 from harness.spec.points import Exclusions, Point, points, settings_of, trial_at
 from harness.spec.problems import Problems, did_you_mean, listed, shown

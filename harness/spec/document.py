@@ -4,7 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from harness.spec.compose import Node, compose
+from harness.spec.compose import compose
+from harness.spec.node import Node
 from harness.spec.problems import Problems, nearest
 
 MAX_BYTES = 256 * 1024

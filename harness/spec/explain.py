@@ -7,8 +7,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from harness.spec.compose import Node
 from harness.spec.experiment import Experiment, Record
+from harness.spec.node import Node
 from harness.spec.paths import elsewhere
 from harness.spec.problems import Problems, did_you_mean, listed, nearest, shown
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from harness.spec.compose import Node
 from harness.spec.experiment import LevelSet, Trial
 from harness.spec.explain import explain
 from harness.spec.levels import Level, Value, label_of, matching, typed_value
+from harness.spec.node import Node
 from harness.spec.paths import SETTABLE, is_settable, split, unknown_path
 from harness.spec.points import Exclusions
 from harness.spec.problems import Problems, did_you_mean, listed, shown
@@ -25,6 +25,7 @@ class Factor:
     line: int
     levels: list[Level] = field(default_factory=list)
     lines: dict[str, Mapping[str, int]] = field(default_factory=dict)  # label: path: line
+    seen: dict[tuple[str, str], Level] = field(default_factory=dict)  # by label, by what is set, by folder name
     whole: bool = True  # every level could be read
 
 
@@ -93,30 +94,26 @@ def _read_value(path: str, node: Node, problems: Problems) -> dict[str, Value]:
 
 
 def _is_new(level: Level, line: int, factor: Factor, problems: Problems) -> bool:
-    for other in factor.levels:
-        first = min(factor.lines[other.label].values())
-        if other.label == level.label:
-            problems.add(
-                line,
-                f"`{factor.name}` has the level {shown(level.label)} twice (first in line {first})",
-                "remove one, or rename its `label`",
-            )
-        elif other.sets == level.sets:
-            problems.add(
-                line,
-                f"the levels {shown(other.label)} and {shown(level.label)} of `{factor.name}` are the same",
-                "remove one of them",
-            )
-        elif other.slug.lower() == level.slug.lower():
-            problems.add(
-                line,
-                f"the levels {shown(other.label)} and {shown(level.label)} would share a folder name",
-                "make their labels differ in more than case and punctuation",
-            )
-        else:
-            continue
-        return False
+    """Whether no earlier level has its label, does the same, or would share its folder; then it is remembered."""
+    keys = (("label", level.label), ("sets", repr(sorted(level.sets.items(), key=str))), ("slug", level.slug.lower()))
+    for key in keys:
+        other = factor.seen.get(key)
+        if other is not None:
+            problems.add(line, *_clash(key[0], level, other, factor))
+            return False
+    factor.seen.update(dict.fromkeys(keys, level))
     return True
+
+
+def _clash(kind: str, level: Level, other: Level, factor: Factor) -> tuple[str, str]:
+    both = f"{shown(other.label)} and {shown(level.label)}"
+    if kind == "label":
+        first = min(factor.lines[other.label].values())
+        what = f"`{factor.name}` has the level {shown(level.label)} twice (first in line {first})"
+        return what, "remove one, or rename its `label`"
+    if kind == "sets":
+        return f"the levels {both} of `{factor.name}` are the same", "remove one of them"
+    return f"the levels {both} would share a folder name", "make their labels differ in more than case and punctuation"
 
 
 def _lines(level: Level, node: Node) -> dict[str, int]:

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 
 from harness.spec.catalogue import load_model, load_models
 from harness.spec.combinations import Combinations, Shelf
-from harness.spec.compose import Node
 from harness.spec.document import read_document
 from harness.spec.experiment import Experiment, Trial
 from harness.spec.explain import Where, explain
 from harness.spec.factors import Factor, read_exclusions, read_factors, within_limit
+from harness.spec.node import Node
 from harness.spec.points import trial_at
 from harness.spec.problems import Problems
 
