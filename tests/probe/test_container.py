@@ -1,0 +1,117 @@
+"""The probe in its image, watching another container by cgroup, on whichever version this host has."""
+
+import io
+import json
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+from harness.images import connect, ensure_images
+from harness.result import Sample
+
+pytestmark = pytest.mark.docker
+
+IMAGES = Path(__file__).parents[2] / "images"
+DEADLINE_S = 30.0
+BUSY = "import os; os.fork(); ballast = b'x' * (48 << 20)\nwhile True: pass"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def image(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    built = ensure_images(client, IMAGES, ["probe"], tmp_path_factory.mktemp("logs"), print)
+    return built["probe"].id
+
+
+@pytest.fixture
+def busy(client: docker.DockerClient, image: str) -> Iterator[Container]:
+    """Two processes that would burn two CPUs, and may use a fifth of one."""
+    container = client.containers.run(
+        image, ["-c", BUSY], entrypoint=["python3"], detach=True, network_mode="none", cpu_quota=20_000
+    )
+    yield container
+    container.remove(force=True)
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        folder = tarfile.TarInfo("ceiling/out")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def await_events(container: Container, name: str, count: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while container.logs().decode().count(f'"event": "{name}"') < count:
+        assert time.monotonic() < deadline, container.logs().decode()
+        time.sleep(0.05)
+
+
+def report_of(container: Container) -> dict[str, Any]:
+    stream, _ = container.get_archive("/ceiling/out/probe.json")
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+        file = tar.extractfile("probe.json")
+        assert file is not None
+        report: dict[str, Any] = json.load(file)
+        return report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cgroupns", ["host", "private"])
+def test_another_container_is_found_and_read(
+    client: docker.DockerClient, image: str, busy: Container, cgroupns: Literal["host", "private"]
+) -> None:
+    """In a cgroup namespace of its own the path of another container's cgroup leads nowhere; it is found all the same."""
+    busy.reload()
+    target = {"pid": busy.attrs["State"]["Pid"], "cgroup": True}
+    config = {"format": 1, "services": {"server": target}, "interval_s": 0.2, "deadline_s": 60.0}
+    probe = client.containers.create(
+        image,
+        network_mode="none",
+        pid_mode="host",
+        cgroupns=cgroupns,
+        cap_add=["SYS_PTRACE"],
+        volumes={"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "ro"}},
+    )
+    try:
+        probe.put_archive("/", archive({"ceiling/config.json": json.dumps(config).encode()}))
+        probe.start()
+        await_events(probe, "ready", 1)
+        for count in (1, 2):
+            probe.kill("SIGUSR2")
+            await_events(probe, "edge", count)
+            time.sleep(1)
+        probe.kill("SIGTERM")
+        assert probe.wait(timeout=DEADLINE_S)["StatusCode"] == 0, probe.logs()
+        first, last = (Sample.model_validate(edge) for edge in report_of(probe)["edges"]["server"])
+    finally:
+        probe.remove(force=True)
+    assert (first.processes, first.threads) == (2, 2)
+    assert first.cpu_user_s + first.cpu_system_s < last.cpu_user_s + last.cpu_system_s
+    assert first.throttled_s is not None
+    assert last.throttled_s is not None
+    assert first.throttled_s < last.throttled_s
+    assert last.memory_bytes is not None
+    assert last.memory_bytes > 48 << 20
+    assert last.pss_bytes is not None
+    assert last.pss_bytes > 48 << 20
+    assert last.child_involuntary_switches is not None
+    assert last.child_involuntary_switches > 0
