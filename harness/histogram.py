@@ -4,7 +4,9 @@ Three significant decimal digits: 2,048 sub-buckets, so a bucket is at most 1/1,
 nanoseconds from 1 up. A histogram is a sparse mapping of bucket index to count; merging is adding, exactly.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 SUB_BUCKET_COUNT = 2_048
 SUB_BUCKET_HALF_COUNT = SUB_BUCKET_COUNT // 2
@@ -49,13 +51,21 @@ def percentile(counts: Counts, percent: float, censored: int = 0, beyond: int = 
             sent): a rank among them has no value, and comes out as infinity.
         beyond: samples that must lie beyond the rank; with fewer, the percentile is not estimated (METHOD: 10).
     """
-    total = sum(counts.values()) + censored
-    if total * (100 - percent) / 100 < beyond - 1e-9:
-        return None
-    rank, seen = percent / 100 * total, 0
-    for index in sorted(counts):
-        seen += counts[index]
-        if seen >= rank - 1e-9:
-            low, high = bounds_of(index)
-            return (low + high) / 2
-    return float("inf")
+    return percentiles(counts, (percent,), censored, beyond)[0]
+
+
+def percentiles(
+    counts: Counts, percents: Sequence[float], censored: int = 0, beyond: int = 10
+) -> tuple[float | None, ...]:
+    """The values at several percentiles in one pass; each as `percentile` gives it."""
+    indexes = sorted(counts)
+    seen = list(accumulate(counts[index] for index in indexes))
+    total = (seen[-1] if seen else 0) + censored
+
+    def at(percent: float) -> float | None:
+        if total * (100 - percent) / 100 < beyond - 1e-9:
+            return None
+        place = bisect_left(seen, percent / 100 * total - 1e-9)
+        return sum(bounds_of(indexes[place])) / 2 if place < len(indexes) else float("inf")
+
+    return tuple(at(percent) for percent in percents)

@@ -23,7 +23,7 @@ def trials_frame(study: Study) -> "pd.DataFrame":
     timeout_us, started, elapsed_s; every metric of harness/spec/metrics.py. A percentile beyond the timeout is
     infinite.
     """
-    import pandas as pd  # noqa: PLC0415 - heavy, and `--help` needs none of it
+    import pandas as pd
 
     names = list(study.run.plan.factors)
     frame = pd.DataFrame(_trial_record(row, names) for row in study.rows)
@@ -38,7 +38,7 @@ def summary_frame(study: Study) -> "pd.DataFrame":
     metric of the summary its mean over runs and the 95 % interval, `_low` and `_high`, empty with fewer than 3
     runs; verdict (who gave out in most of its trials), verdict_runs (in how many), evidence. A mean that holds a run beyond the timeout is infinite.
     """
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     names = list(study.run.plan.factors)
     frame = pd.DataFrame(_point_record(point, names) for point in study.points)
@@ -98,8 +98,8 @@ def _type_factors(frame: "pd.DataFrame", names: Iterable[str]) -> None:
 
 def parquet_bytes(frame: "pd.DataFrame") -> bytes:
     """A frame as Parquet; the same frame gives the same bytes."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
     pq.write_table(_typed(pa.Table.from_pandas(frame, preserve_index=False)), sink, compression="zstd")
@@ -109,7 +109,7 @@ def parquet_bytes(frame: "pd.DataFrame") -> bytes:
 
 def _typed(table: "pa.Table") -> "pa.Table":
     """A column without any value is text: otherwise its type would say which trials happened to fail."""
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     for at, field in enumerate(table.schema):
         if pa.types.is_null(field.type):

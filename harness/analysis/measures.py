@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 
-from harness.histogram import percentile
+from harness.histogram import percentiles
 from harness.result import ClientReport, HistogramName, ServerReport, ServiceUsage, TrialResult
 from harness.spec.metrics import METRICS
 
 Values = dict[str, float | None]
 
 _NO_ANSWER = ("timeout", "connect-timeout", "unsent")
-_CENSORED_BY: Mapping[str, tuple[str, ...]] = {
+_CENSORED_BY: Mapping[HistogramName, tuple[str, ...]] = {
     "response": _NO_ANSWER,  # every intended request had a response time, if only "longer than the deadline"
     "service": ("timeout",),  # what was never sent has no service time
     "first_byte": _NO_ANSWER,
     "connect": ("connect-timeout",),
     "send_lag": (),
 }
+_BY_HISTOGRAM: Mapping[HistogramName, list[tuple[str, float]]] = {
+    name: [(m.name, m.quantile_of[1]) for m in METRICS.values() if m.quantile_of and m.quantile_of[0] == name]
+    for name in _CENSORED_BY
+}
+"""Histogram: the metrics made from it and their percentages."""
 
 
 def measure(result: TrialResult) -> Values:
@@ -75,21 +80,18 @@ def _of_server(usage: ServiceUsage, requests: int, window_s: float) -> Values:
 
 def _percentiles(result: TrialResult, client: ClientReport) -> Values:
     values: Values = {}
-    for metric in METRICS.values():
-        if metric.quantile_of is not None:
-            histogram, percent = metric.quantile_of
-            values[metric.name] = _percentile_us(result, client, histogram, percent)
+    for name, asked in _BY_HISTOGRAM.items():
+        censored = sum(client.errors.get(kind, 0) for kind in _censored_by(name, result.trial.load.lifetime))
+        found_ns = percentiles(client.histograms.get(name, {}), [percent for _, percent in asked], censored)
+        for (metric, _), value_ns in zip(asked, found_ns, strict=True):
+            values[metric] = None if value_ns is None else value_ns / 1e3
     return values
 
 
-def _percentile_us(result: TrialResult, client: ClientReport, histogram: str, percent: float) -> float | None:
-    name: HistogramName = histogram  # type: ignore[assignment]  # the table's names are the record's
-    kinds = _CENSORED_BY[histogram]
-    if histogram == "first_byte" and result.trial.load.lifetime == "keep-alive":
-        kinds = ("connect-timeout",)  # one first byte per connection, not per request
-    censored = sum(client.errors.get(kind, 0) for kind in kinds)
-    value_ns = percentile(client.histograms.get(name, {}), percent, censored)
-    return None if value_ns is None else value_ns / 1e3
+def _censored_by(histogram: HistogramName, lifetime: str) -> tuple[str, ...]:
+    if histogram == "first_byte" and lifetime == "keep-alive":
+        return ("connect-timeout",)  # one first byte per connection, not per request
+    return _CENSORED_BY[histogram]
 
 
 def _requests_answered(client: ClientReport, server: ServerReport | None) -> int:

@@ -7,7 +7,6 @@ record written by a newer version stops the reading, because its numbers would b
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,57 +29,49 @@ class Absent:
     reason: str
 
 
+Found = TrialResult | Absent
+
+
 @dataclass(frozen=True)
 class Run:
-    """Everything that is stored of a run."""
+    """What is stored of a run besides its trials."""
 
     id: str
     plan: Plan
-    trials: dict[str, TrialResult | Absent]  # by id, in plan order
     environment: dict[str, Any]
     spec_text: str
     strays: tuple[str, ...] = ()  # folders of trials that the plan does not hold
 
-    @property
-    def finished(self) -> Iterator[TrialResult]:
-        """The trials that have a record, in plan order."""
-        return (trial for trial in self.trials.values() if isinstance(trial, TrialResult))
-
-    @cached_property
-    def runtimes(self) -> tuple[str, ...]:
-        """How the services ran: `docker`, `process`, or both."""
-        return tuple(sorted({trial.runtime for trial in self.finished}))
-
-    @cached_property
-    def started(self) -> str:
-        """Wall clock of the run's start, as stored; empty where nothing says."""
-        about = self.environment.get("run")
-        stated = about.get("started") if isinstance(about, dict) else None
-        return str(stated or min((trial.started for trial in self.finished), default=""))
-
 
 def read_run(folder: Path) -> Run:
-    """Read a run.
+    """Read a run, without its trials.
 
     Raises:
-        ResultError: there is no readable plan, or a trial was stored by a newer version.
+        ResultError: there is no readable plan.
     """
-    plan = read_plan(folder)
-    trials = {planned.id: _read_trial(folder, planned) for planned in plan.trials}
-    environment = _environment(folder)
+    plan, environment = read_plan(folder), _environment(folder)
     about = environment.get("run")
     stated = about.get("id") if isinstance(about, dict) else None
     return Run(
         id=str(stated or folder.resolve().name),
         plan=plan,
-        trials=trials,
         environment=environment,
         spec_text=_spec_text(folder),
-        strays=_strays(folder, trials),
+        strays=_strays(folder, {planned.id for planned in plan.trials}),
     )
 
 
-def _read_trial(folder: Path, planned: PlannedTrial) -> TrialResult | Absent:
+def each_trial(folder: Path, plan: Plan) -> Iterator[tuple[PlannedTrial, Found]]:
+    """Every planned trial with what is stored of it, one at a time: histograms of a long run fill gigabytes.
+
+    Raises:
+        ResultError: a trial was stored by a newer version.
+    """
+    for planned in plan.trials:
+        yield planned, _read_trial(folder, planned)
+
+
+def _read_trial(folder: Path, planned: PlannedTrial) -> Found:
     path = folder / "trials" / planned.id / "trial.json"
     if not path.is_file():
         begun = path.parent.is_dir()
@@ -123,7 +114,7 @@ def _spec_text(folder: Path) -> str:
         return ""
 
 
-def _strays(folder: Path, planned: dict[str, TrialResult | Absent]) -> tuple[str, ...]:
+def _strays(folder: Path, planned: set[str]) -> tuple[str, ...]:
     home = folder / "trials"
     if not home.is_dir():
         return ()

@@ -111,7 +111,7 @@ def _more_repeats(logs: Sequence[float]) -> int | None:
 
 def t_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t distribution."""
-    from scipy.special import stdtrit  # noqa: PLC0415 - heavy, and `--help` needs none of it
+    from scipy.special import stdtrit
 
     return float(stdtrit(freedom, probability))
 
@@ -126,7 +126,7 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
 
 def _studentised(values: Sequence[float], seed: int) -> tuple[float, float]:
     """Quantiles of (resampled mean − mean) / resampled standard error."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     sample = np.asarray(values)
     resampled = sample[_resamples(len(values), seed)]
@@ -139,6 +139,6 @@ def _studentised(values: Sequence[float], seed: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=64)
 def _resamples(count: int, seed: int) -> "NDArray[np.intp]":
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     return np.random.default_rng((seed, count)).integers(0, count, size=(RESAMPLES, count))

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 
 from harness.analysis.axes import Axes, choose_axes
 from harness.analysis.measures import Values, measure
-from harness.analysis.reading import COUNTED, Absent, Run
+from harness.analysis.reading import COUNTED, Absent, Found, Run, each_trial, read_run
 from harness.analysis.statistics import Estimate, estimate
 from harness.plan import PlannedTrial
 from harness.result import TrialResult
@@ -76,14 +77,31 @@ class Study:
     points: tuple[Point, ...]  # in the order of the spec's levels
 
     @cached_property
-    def counted_runs(self) -> int:
-        """How many trials enter the means."""
-        return sum(row.counted for row in self.rows)
+    def finished(self) -> tuple[TrialResult, ...]:
+        """The records of the trials that have one, in the order in which they ran."""
+        return tuple(row.result for row in self.rows if row.result is not None)
+
+    @cached_property
+    def runtimes(self) -> tuple[str, ...]:
+        """How the services ran: `docker`, `process`, or both."""
+        return tuple(sorted({trial.runtime for trial in self.finished}))
+
+    @cached_property
+    def started(self) -> str:
+        """Wall clock of the run's start, as stored; empty where nothing says."""
+        about = self.run.environment.get("run")
+        stated = about.get("started") if isinstance(about, dict) else None
+        return str(stated or min((trial.started for trial in self.finished), default=""))
 
 
-def make_study(run: Run) -> Study:
-    """Digest a run."""
-    rows = tuple(_row(planned, run.trials[planned.id]) for planned in run.plan.trials)
+def make_study(folder: Path) -> Study:
+    """Read and digest a run.
+
+    Raises:
+        ResultError: it has no readable plan, or a trial was stored by a newer version.
+    """
+    run = read_run(folder)
+    rows = tuple(_row(planned, found) for planned, found in each_trial(folder, run.plan))
     places = {name: {level: at for at, level in enumerate(levels)} for name, levels in run.plan.factors.items()}
 
     def place(row: Row) -> tuple[object, ...]:
@@ -95,7 +113,7 @@ def make_study(run: Run) -> Study:
     return Study(run, choose_axes(run.plan), rows, points)
 
 
-def _row(planned: PlannedTrial, found: TrialResult | Absent) -> Row:
+def _row(planned: PlannedTrial, found: Found) -> Row:
     if isinstance(found, Absent):
         return Row(planned, found.state, found.reason, dict.fromkeys(METRICS), None)
     client = found.client.model_copy(update={"histograms": {}}) if found.client else None

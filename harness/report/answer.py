@@ -16,7 +16,8 @@ MOST_NAMED = 4
 class Answer:
     """What the report opens with."""
 
-    headline: str  # a sentence or a few
+    headline: str  # the answer in a sentence
+    more: str  # a few further ones, shorter; may be empty
     findings: tuple[str, ...]  # a sentence for every place compared; may be empty
 
 
@@ -24,14 +25,14 @@ def make_answer(study: Study) -> Answer:
     """The answer of a run, from its numbers alone."""
     comparisons = compare(study)
     if not comparisons:
-        return Answer(_nothing(study), ())
+        return Answer(_nothing(study), "", ())
     if all(not comparison.others and not comparison.empty for comparison in comparisons):
-        return Answer(_along(study, comparisons), ())
+        return Answer(_along(study, comparisons), "", ())
     findings = tuple(_sentence(study, comparison) for comparison in comparisons)
     first, *further = _headlines(comparisons)
-    sentences = [_everywhere(comparisons), findings[first]]
-    sentences += [_sentence(study, comparisons[at], brief=True) for at in further]
-    return Answer(" ".join(sentence for sentence in sentences if sentence), findings if len(findings) > 1 else ())
+    headline = f"{_everywhere(comparisons)} {findings[first]}".strip()
+    more = " ".join(_sentence(study, comparisons[at], brief=True) for at in further)
+    return Answer(headline, more, findings if len(findings) > 1 else ())
 
 
 def _nothing(study: Study) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.analysis.axes import numeric
 from harness.analysis.study import Point, Study
-from harness.report.text import between, estimated, level, scale
+from harness.report.text import between, estimated, level, scale, short_names
 from harness.spec.metrics import METRICS
 
 MOST_PANELS = 12
@@ -184,7 +184,7 @@ def _x_title(study: Study) -> str:
     if axes.x is None:
         return axes.series or ""
     unit = {"": "", "us": " (µs)", "bytes": " (bytes)", "/s": " (per second)"}[axes.x_unit]
-    return ("connections" if axes.x == "load.connections" else axes.x) + unit
+    return short_names(study.run.plan.factors)[axes.x] + unit
 
 
 def _x_axis(study: Study) -> Axis | None:

@@ -33,13 +33,12 @@ def title_of(study: Study) -> str:
 def facts(study: Study) -> str:
     """When, what and how much, in a line or two."""
     run = study.run
-    finished = [row for row in study.rows if row.result is not None]
     parts = [f"Experiment {run.plan.name}, run {run.id}"]
-    if run.started:
-        parts.append(f"started {run.started}")
-    parts.append(f"{len(finished):,} of {count(len(study.rows), 'trial')} finished")
-    if run.runtimes:
-        parts.append(f"runtime {' and '.join(run.runtimes)}")
+    if study.started:
+        parts.append(f"started {study.started}")
+    parts.append(f"{len(study.finished):,} of {count(len(study.rows), 'trial')} finished")
+    if study.runtimes:
+        parts.append(f"runtime {' and '.join(study.runtimes)}")
     parts.append(f"seed {run.plan.experiment.seed}")
     return ", ".join(parts) + "." + _overhead(study)
 
@@ -52,8 +51,8 @@ def _overhead(study: Study) -> str:
 
 def banners(study: Study) -> list[str]:
     """What a reader must see before any number."""
-    said = [PROCESS_BANNER] if "process" in study.run.runtimes else []
-    if len(study.run.runtimes) > 1:
+    said = [PROCESS_BANNER] if "process" in study.runtimes else []
+    if len(study.runtimes) > 1:
         said.append("This run mixes runtimes: some trials ran in containers, some as processes.")
     states = Counter(row.state for row in study.rows)
     odd = [f"{states[state]:,} {state}" for state in STATES if state != "ok" and states[state]]

@@ -34,7 +34,7 @@ def general_doubts(study: Study) -> list[str]:
 
 def _general(study: Study) -> Iterator[str]:
     run = study.run
-    if "process" in run.runtimes:
+    if "process" in study.runtimes:
         yield "Measured as local processes, without containers: no memory limit, no network of its own, and other processes of the host share the caches and the kernel's queues."
     repeats = run.plan.experiment.repeats
     if repeats < RUNS_FOR_VERDICT:

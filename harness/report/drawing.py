@@ -19,6 +19,10 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b6478f", "#a87800", "#3a9bd1", "#6
 """Told apart by colour-blind readers too (after Okabe and Ito, 2008), dark enough for white paper."""
 
 
+MOST_DOTS_IN_FILE = 400
+"""Single runs beyond which an SVG file shows means, intervals and doubted runs only."""
+
+
 @dataclass(frozen=True)
 class Style:
     """Where the drawing goes."""
@@ -62,33 +66,36 @@ FILE = Style(
     colours=PALETTE,
     marked="#b30000",
     invalid="#8c8c8c",
-    config={**_config("#1f2328", "#d8dee4"), "background": "#ffffff", "font": "sans-serif"},
+    config={**_config("#1f2328", "#d8dee4"), "background": "#ffffff", "font": "sans-serif", "aria": False},
     legend=True,
 )
 
 
 def page_spec(chart: Chart) -> dict[str, Any]:
     """The spec of each of a chart's panels; the data (`panel_data`) is put in on the page."""
-    layers = alt.layer(*_layers(chart, PAGE, "")).properties(width="container", height=250)
-    spec: dict[str, Any] = layers.configure(**PAGE.config).to_dict()
-    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    return spec
+    spec = _layered(chart, PAGE)
+    return spec | {"width": "container", "height": 250, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
 def file_spec(chart: Chart) -> dict[str, Any]:
     """All panels of a chart in one drawing, with its legend and its data."""
-    alone = len(chart.panels) == 1
-    drawn = [
-        alt.layer(*_layers(chart, FILE, f"{at}-")).properties(
-            width=560 if alone else 380, height=280, title=alt.Title(panel.title or chart.title)
-        )
-        for at, panel in enumerate(chart.panels)
-    ]
-    together = alt.concat(*drawn, columns=2) if alone else alt.concat(*drawn, columns=2, title=chart.title)
-    spec: dict[str, Any] = together.configure(**FILE.config).to_dict()
-    spec["datasets"] = {
-        f"{at}-{name}": rows for at, panel in enumerate(chart.panels) for name, rows in panel_data(chart, panel).items()
-    }
+    together = _layered(chart, FILE)
+    layers, alone = together.pop("layer"), len(chart.panels) == 1
+    size = {"width": 560 if alone else 380, "height": 280}
+    dots = sum(len(panel.runs) for panel in chart.panels) <= MOST_DOTS_IN_FILE or chart.identity
+    datasets: dict[str, Any] = {}
+    drawn = []
+    for at, panel in enumerate(chart.panels):
+        data = panel_data(chart, panel) | ({} if dots else {"ok": []})
+        datasets |= {f"{at}-{name}": rows for name, rows in data.items()}
+        own = [layer | {"data": {"name": f"{at}-{layer['data']['name']}"}} for layer in layers]
+        drawn.append(size | {"layer": own, "title": panel.title or chart.title})
+    title = {} if alone else {"title": chart.title}
+    return together | title | {"concat": drawn, "columns": 2, "datasets": datasets}
+
+
+def _layered(chart: Chart, style: Style) -> dict[str, Any]:
+    spec: dict[str, Any] = alt.layer(*_layers(chart, style)).configure(**style.config).to_dict()
     return spec
 
 
@@ -105,14 +112,17 @@ def panel_data(chart: Chart, panel: Panel) -> dict[str, list[dict[str, Any]]]:
     return data
 
 
-def _layers(chart: Chart, style: Style, prefix: str) -> list[alt.Chart]:
+def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
     def on(name: str) -> alt.Chart:
-        return alt.Chart(alt.NamedData(name=f"{prefix}{name}")).encode(x=_x(chart), y=_y(chart.y))
+        return alt.Chart(alt.NamedData(name=name)).encode(x=_x(chart), y=_y(chart.y))
 
     colour, shape = _colour(chart, style), _shape(chart)
+    aside = 0 if chart.identity else 7  # single runs stand beside their mean
     layers = [on("identity").mark_line(strokeDash=[4, 4], color=style.invalid)] if chart.identity else []
     layers.append(
-        on("ok").mark_point(filled=True, size=14, opacity=0.45).encode(color=colour, tooltip=_run_tooltip(chart))
+        on("ok")
+        .mark_point(filled=True, size=14, opacity=0.5, xOffset=aside)
+        .encode(color=colour, tooltip=_run_tooltip(chart))
     )
     layers.append(
         on("bars").mark_rule(strokeWidth=2, opacity=0.7).encode(y=_y(chart.y, "low"), y2="high:Q", color=colour)
@@ -125,7 +135,7 @@ def _layers(chart: Chart, style: Style, prefix: str) -> list[alt.Chart]:
         .encode(color=colour, shape=shape, tooltip=_mean_tooltip(chart))
     )
     for state, form, ink in (("marked", "diamond", style.marked), ("invalid", "circle", style.invalid)):
-        hollow = on(state).mark_point(filled=False, shape=form, size=90, strokeWidth=2, color=ink)
+        hollow = on(state).mark_point(filled=False, shape=form, size=70, strokeWidth=2, color=ink, xOffset=aside)
         layers.append(hollow.encode(tooltip=_run_tooltip(chart)))
     return layers
 
@@ -142,7 +152,12 @@ def _y(axis: Axis, field: str = "y") -> alt.Y:
 
 
 def _scale(axis: Axis) -> alt.Scale:
-    return alt.Scale(type="log" if axis.log else "linear", domain=list(axis.domain), nice=False, zero=False)
+    domain = list(axis.domain)
+    return (
+        alt.Scale(type="log", domain=domain, nice=False)
+        if axis.log
+        else alt.Scale(domain=domain, nice=False, zero=False)
+    )
 
 
 def _axis(axis: Axis, grid: bool) -> alt.Axis:

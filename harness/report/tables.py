@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.analysis.axes import numeric
 from harness.analysis.study import Point, Study
-from harness.report.text import NOTHING, between, estimated
+from harness.report.text import NOTHING, between, estimated, short_names
 from harness.spec.metrics import METRICS
 
 COLUMNS = {
@@ -86,7 +86,7 @@ def _present(study: Study, metric: str) -> bool:
 
 
 def _table(study: Study, metrics: list[str]) -> Table:
-    factors = list(study.run.plan.factors) or ["point"]
+    factors = list(short_names(study.run.plan.factors).values()) or ["point"]
     closed = any(point.closed for point in study.points)
     heads = [
         Column(COLUMNS[metric] + (" at saturation" if closed and metric.startswith("response_") else ""), numeric=True)

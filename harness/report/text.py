@@ -1,6 +1,8 @@
 """Numbers and levels as people read them."""
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 
 from harness.analysis.axes import Axes
 from harness.analysis.statistics import Estimate
@@ -113,6 +115,13 @@ def level(factor: str, label: str) -> str:
     if noun in ("connections", "servers", "clients", "cores", "workers"):
         return f"{label} {noun[:-1] if label == '1' else noun}"
     return f"{noun} {label}"
+
+
+def short_names(factors: Iterable[str]) -> dict[str, str]:
+    """Each factor's last part where that is enough to tell them apart: `load.connections` is `connections`."""
+    names = list(factors)
+    last = Counter(name.rpartition(".")[2] for name in names)
+    return {name: short if last[short := name.rpartition(".")[2]] == 1 else name for name in names}
 
 
 def listed(names: list[str]) -> str:

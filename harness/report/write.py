@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.analysis.frames import csv_bytes, parquet_bytes, summary_frame, trials_frame
-from harness.analysis.reading import read_run
 from harness.analysis.study import Study, make_study
 from harness.report.answer import make_answer
 from harness.report.charts import make_charts
@@ -24,7 +23,7 @@ def write_report(run: Path) -> Path:
     Raises:
         ResultError: the run has no readable plan, or holds a trial of a newer format.
     """
-    study = make_study(read_run(run))
+    study = make_study(run)
     staging = run / f".report.{os.getpid()}.new"
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -63,7 +62,7 @@ def summary_table(run: Path) -> SummaryTable:
     Raises:
         ResultError: as `write_report`.
     """
-    return terminal_table(make_study(read_run(run)))
+    return terminal_table(make_study(run))
 
 
 def answer_line(run: Path) -> str:
@@ -72,4 +71,4 @@ def answer_line(run: Path) -> str:
     Raises:
         ResultError: as `write_report`.
     """
-    return make_answer(make_study(read_run(run))).headline
+    return make_answer(make_study(run)).headline
