@@ -17,8 +17,7 @@ from harness.plan import EXPECTED_OVERHEAD_S, Plan, PlannedTrial, estimate_s, ma
 from harness.report import write_report
 from harness.result import State, TrialResult
 from harness.runtime.base import make_owner
-from harness.spec.catalogue import load_models
-from harness.spec.load import load_experiment
+from harness.spec.load import load_experiment, load_used_models
 from harness.stage import Places, Stage, Wanted, set_stage
 from harness.terminal import Display
 from harness.verdict import Evidence, judge
@@ -50,8 +49,9 @@ def run_experiment(spec: Path, places: Places, settings: Settings, display: Disp
         SpecError: the spec is wrong.
         HarnessError: the environment cannot run it; nothing has been started then.
     """
-    models = load_models(places.images)
-    plan = make_plan(load_experiment(spec, places.images), spec.stem, models)
+    experiment = load_experiment(spec, places.images)
+    models = load_used_models(experiment, places.images)
+    plan = make_plan(experiment, spec.stem, models)
     begun = datetime.now(UTC)
     with Interruptible() as interruptible:
         owner = make_owner(f"{plan.name}-{begun:%Y%m%d-%H%M%S}")

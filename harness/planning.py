@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.plan import EXPECTED_OVERHEAD_S, Plan, estimate_s, make_plan
-from harness.spec.catalogue import load_models
 from harness.spec.document import as_yaml
-from harness.spec.load import load_experiment
+from harness.spec.load import load_experiment, load_used_models
 from harness.stage import Places
 from harness.terminal import clock
 
@@ -17,8 +16,9 @@ def describe_plan(spec: Path, places: Places) -> Iterator[str]:
     Raises:
         SpecError: the spec is wrong.
     """
-    models = load_models(places.images)
-    plan = make_plan(load_experiment(spec, places.images), spec.stem, models)
+    experiment = load_experiment(spec, places.images)
+    models = load_used_models(experiment, places.images)
+    plan = make_plan(experiment, spec.stem, models)
     yield from _base(plan)
     yield from _trials(plan)
     yield _duration(plan)

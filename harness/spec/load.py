@@ -12,11 +12,13 @@ from harness.spec.document import read_document
 from harness.spec.experiment import Experiment, Trial
 from harness.spec.explain import Where, explain
 from harness.spec.factors import Factor, read_exclusions, read_factors, within_limit
+from harness.spec.levels import levels_of
+from harness.spec.model import Model
 from harness.spec.node import Node
 from harness.spec.points import trial_at
 from harness.spec.problems import Problems
 
-__all__ = ["load_experiment", "load_model", "load_models"]
+__all__ = ["load_experiment", "load_model", "load_models", "load_used_models"]
 
 
 def load_experiment(path: Path, images: Path) -> Experiment:
@@ -48,6 +50,17 @@ def load_experiment(path: Path, images: Path) -> Experiment:
         Combinations(base, readable, exclusions, shelf).check(doubtful, problems, root)
     problems.raise_if_any()
     return experiment.model_copy(update={"base": base})
+
+
+def load_used_models(experiment: Experiment, images: Path) -> dict[str, Model]:
+    """The models that a checked experiment measures, by folder name.
+
+    Raises:
+        SpecError: a `model.yaml` is wrong.
+    """
+    levels = (level for levels in levels_of(experiment).values() for level in levels)
+    names = {experiment.base.model, *(str(level.sets["model"]) for level in levels if "model" in level.sets)}
+    return {name: load_model(images / name) for name in sorted(names)}
 
 
 def _read(root: Node, problems: Problems) -> tuple[Experiment, set[Where]]:
