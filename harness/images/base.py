@@ -5,25 +5,23 @@ package mirror. Which of the two, and which image exactly, is written into the b
 on it inherits them: runs made on different bases can be told apart.
 """
 
-import contextlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException, ImageNotFound
-from requests.exceptions import RequestException
+from docker.errors import ImageNotFound
+from docker.models.images import Image
 
 from harness.errors import ImageError
 from harness.images.bootstrap import bootstrap
 from harness.images.build import LABEL_ROUTE, ImageInfo, Say, build_image, find_image
 from harness.images.context import build_context
-from harness.images.engine import connect
+from harness.images.pull import pull
 from harness.images.settings import Settings
 
 BASE = "base"
 PINS = "base.toml"
-REGISTRY_DEADLINE_S = 10
 CA_IN_CONTEXT = "base/ca-bundle.crt"
 
 
@@ -90,32 +88,23 @@ def ensure_base(
 
 
 def pull_root(client: docker.DockerClient, reference: str, say: Say) -> Root | None:
-    """Debian from a registry, or none where no registry answers in time."""
+    """Debian from a registry, or none where no registry answers in time; what the engine has already is not asked for."""
     found = _inspect(client, reference)
     if found is None:
         say(f"image base: asking the registry for {reference} …")
         try:
-            # A connection of its own: its deadline is short, and closing it ends a pull that hangs.
-            with contextlib.closing(connect(REGISTRY_DEADLINE_S)) as patient:
-                for event in patient.api.pull(*_split(reference), stream=True, decode=True):
-                    if "error" in event:
-                        say(f"image base: the registry does not help: {event['error']}")
-                        return None
-        except (DockerException, RequestException) as error:
-            why = getattr(error, "explanation", None) or error
-            say(f"image base: no registry answers within {REGISTRY_DEADLINE_S} s: {why}")
+            pull(client, reference)
+        except ImageError as error:
+            say(f"image base: {error}")
             return None
         found = _inspect(client, reference)
-    return None if found is None else Root(found, f"registry: {reference}")
+    return None if found is None else Root(str(found.id), f"registry: {_by_digest(found, reference)}")
 
 
-def _split(reference: str) -> tuple[str, str]:
-    """Repository, and tag or digest, as the engine wants to be asked."""
-    name, at, digest = reference.partition("@")
-    if at:
-        return name, digest
-    head, colon, tag = reference.rpartition(":")
-    return (head, tag) if colon and "/" not in tag else (reference, "latest")
+def _by_digest(image: Image, reference: str) -> str:
+    """The name under which the registry serves this very image, for ever."""
+    names: list[str] = image.attrs.get("RepoDigests") or [reference]
+    return reference if reference in names else names[0]
 
 
 def bootstrap_root(client: docker.DockerClient, suite: str, settings: Settings, log_dir: Path, say: Say) -> Root:
@@ -132,11 +121,11 @@ def bootstrap_root(client: docker.DockerClient, suite: str, settings: Settings, 
         found = _inspect(client, f"{repository}:{tag}")
     if found is None:
         raise ImageError("image base: the engine imported Debian, and does not have it; build again")
-    return Root(found, f"bootstrap: {suite}")
+    return Root(str(found.id), f"bootstrap: {suite}")
 
 
-def _inspect(client: docker.DockerClient, reference: str) -> str | None:
+def _inspect(client: docker.DockerClient, reference: str) -> Image | None:
     try:
-        return str(client.images.get(reference).id)
+        return client.images.get(reference)
     except ImageNotFound:
         return None

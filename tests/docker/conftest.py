@@ -53,7 +53,7 @@ def start(runtime: DockerRuntime) -> Iterator[Start]:
     """Starts the tiny service with something to do; removes it afterwards."""
     started: list[DockerService] = []
 
-    def start_doing(do: str, config: Mapping[str, object] | None = None, **settings: Any) -> DockerService:  # noqa: ANN401 - fields of ServiceSpec
+    def start_doing(do: str, config: Mapping[str, object] | None = None, **settings: Any) -> DockerService:
         fields: dict[str, Any] = {"role": "server", "cores": (), **settings}
         config = {"do": do, **(config or {})}
         spec = ServiceSpec(name=f"{do}-{len(started)}", image="tiny", config=config, **fields)
