@@ -10,6 +10,8 @@ from probe.files import Gone, names, read
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ENDED = "ZX"  # zombie, dead
+# Of a process, as clock_getcpuclockid(3) numbers them: CPUCLOCK_SCHED, CPUCLOCK_VIRT, CPUCLOCK_PROF of the kernel.
+CLOCKS = (2, 1, 0)
 
 
 class Stat(NamedTuple):
@@ -80,25 +82,27 @@ def cpu_s(family: Iterable[Stat]) -> tuple[float, float]:
     """CPU time of processes and of the children they have reaped, (user, system), seconds.
 
     /proc/PID/stat counts whole ticks of 10 ms, which would lose up to two of them for each of hundreds of workers. The
-    CPU clock of a process is exact, threads that have ended included; the ticks say how it divides.
+    CPU clocks of a process lose nothing, threads that have ended included. The sum is exact; it divides as the kernel's
+    own tick found the processes running, taken over all of them together.
     """
-    live_ns = user = system = reaped_user = reaped_system = 0
+    used_ns = user_ns = sampled_ns = reaped_user = reaped_system = 0
     for member in family:
-        live_ns += _clock_ns(member)
-        user += member.user_ticks
-        system += member.system_ticks
+        used, user, sampled = _clocks_ns(member)
+        used_ns, user_ns, sampled_ns = used_ns + used, user_ns + user, sampled_ns + sampled
         reaped_user += member.reaped_user_ticks
         reaped_system += member.reaped_system_ticks
-    live_s = live_ns / 1e9
-    user_s = live_s * user / (user + system) if user + system else live_s
-    return user_s + reaped_user / TICKS_PER_S, live_s - user_s + reaped_system / TICKS_PER_S
+    user_s = used_ns / 1e9 * (user_ns / sampled_ns if sampled_ns else 1.0)
+    return user_s + reaped_user / TICKS_PER_S, used_ns / 1e9 - user_s + reaped_system / TICKS_PER_S
 
 
-def _clock_ns(member: Stat) -> int:
+def _clocks_ns(member: Stat) -> tuple[int, int, int]:
+    """A live process's CPU time: all of it, exactly; and by the kernel's tick, user, and user and system together."""
     try:
-        return time.clock_gettime_ns((~member.pid << 3) | 2)  # what clock_getcpuclockid(3) makes of a process id
+        used, user, sampled = (time.clock_gettime_ns((~member.pid << 3) | which) for which in CLOCKS)
     except OSError:  # it has been reaped since, and its parent's line was read before that
-        return (member.user_ticks + member.system_ticks) * 1_000_000_000 // TICKS_PER_S
+        user, system = (ticks * 1_000_000_000 // TICKS_PER_S for ticks in (member.user_ticks, member.system_ticks))
+        return user + system, user, user + system
+    return used, user, sampled
 
 
 def switches(proc: str, pids: Iterable[int], main: int) -> Switches:

@@ -61,6 +61,30 @@ def test_cpu_time_is_exact_to_well_below_a_tick(probe: Probe, target: Target) ->
     assert edge.cpu_user_s + edge.cpu_system_s - own_s >= 0.04
 
 
+def test_time_of_many_short_workers_divides_as_they_spend_it(probe: Probe, target: Target) -> None:
+    """Each of 40 uses 8 ms, less than a tick, in which /proc/PID/stat shows nothing at all."""
+    script = """
+        import os, sys, time
+        for _ in range(40):
+            if os.fork() == 0:
+                until = time.process_time() + 0.008
+                while time.process_time() < until:
+                    for _ in range(200): {work}
+                sys.stdin.read()
+                os._exit(0)
+        time.sleep(1)
+    """
+    computing, calling = (target(script.format(work=work)) for work in ("pass", "os.stat('/')"))
+    running = probe(computing={"pid": computing.pid, "cgroup": 0}, calling={"pid": calling.pid, "cgroup": 0})
+    running.edge()
+    report = running.report()
+    user = {}
+    for name in ("computing", "calling"):
+        (edge,) = samples(report, "edges", name)
+        user[name] = edge.cpu_user_s / (edge.cpu_user_s + edge.cpu_system_s)
+    assert user["calling"] < user["computing"]
+
+
 def test_children_that_have_ended_and_were_waited_for_still_count(probe: Probe, target: Target) -> None:
     server = target(
         """
