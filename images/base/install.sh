@@ -6,7 +6,7 @@ set -eu
 here=$(dirname -- "$0")
 packages=$*
 
-set -- -q -y -o Acquire::Retries=3
+set -- -q -y -o Acquire::Retries=3 -o APT::Update::Error-Mode=any
 if [ -n "${DEBIAN_MIRROR:-}" ]; then
     # shellcheck source=/dev/null
     . /etc/os-release

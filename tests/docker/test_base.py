@@ -9,7 +9,8 @@ import pytest
 from docker.errors import ImageNotFound
 
 from harness.errors import ImageError
-from harness.images.base import bootstrap_root, pull_root, read_pins
+from harness.images import ImageInfo
+from harness.images.base import bootstrap_root, ensure_base, pull_root, read_pins
 from harness.images.bootstrap import host_mirror
 from harness.images.pull import split_reference
 from harness.images.settings import Settings
@@ -155,3 +156,38 @@ def test_a_bootstrap_that_fails_is_told_with_its_last_output(client: docker.Dock
     with pytest.raises(ImageError, match=r"(?s)mmdebstrap .* ended with status .*CEILING_DEBIAN_MIRROR") as caught:
         bootstrap_root(client, "no-such-suite", settings, tmp_path, print)
     assert str(tmp_path / "bootstrap.log") in str(caught.value)
+
+
+@pytest.mark.docker
+def test_the_mirror_that_is_set_is_the_one_asked(
+    client: docker.DockerClient, images: dict[str, ImageInfo], images_dir: Path, tmp_path: Path
+) -> None:
+    (images_dir / "base" / "note").write_text(str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        mirror = f"http://127.0.0.1:{closed.getsockname()[1]}/debian"
+    settings = Settings(images["base"].tag, mirror, None, {})
+    with pytest.raises(ImageError, match=r"(?s)the build failed at: Step 4/.*Could not connect to 127\.0\.0\.1"):
+        ensure_base(client, images_dir, settings, tmp_path, print)
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_settings_leave_no_trace_in_the_base(
+    client: docker.DockerClient, images: dict[str, ImageInfo], images_dir: Path, tmp_path: Path
+) -> None:
+    (images_dir / "base" / "note").write_text(str(tmp_path))
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    settings = Settings(images["base"].tag, host_mirror(), tmp_path / "ca.pem", {"NO_PROXY": "proxy-of-the-test"})
+    base = ensure_base(client, images_dir, settings, tmp_path, print)
+    try:
+        look = "ls /tmp; ls /var/lib/apt/lists; env; cat /etc/apt/sources.list /etc/apt/sources.list.d/* || true"
+        seen = client.containers.run(base.id, ["sh", "-c", look], remove=True).decode()
+        before = client.containers.run(images["base"].id, ["sh", "-c", look], remove=True).decode()
+        assert _without_hostname(seen) == _without_hostname(before)
+        assert "proxy-of-the-test" not in str(client.images.get(base.id).history())
+    finally:
+        client.images.remove(base.tag)
+
+
+def _without_hostname(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.startswith("HOSTNAME=")]
