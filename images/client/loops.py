@@ -43,6 +43,7 @@ class ClosedLoop:
 
     def __init__(self) -> None:
         self._running = False
+        self._slots: Sequence[Slot] = ()
 
     def ready(self, slot: Slot, since_ns: int) -> None:
         """Send the next one. It counts as sent when the answer before it was read, about 1 µs before the call."""
@@ -51,8 +52,9 @@ class ClosedLoop:
 
     def begin(self, slots: Sequence[Slot], start_ns: int, end_ns: int) -> None:  # noqa: ARG002
         """Start on every slot that is idle; the others go on by themselves. Called at the start."""
-        self._running = True
+        self._running, self._slots = True, slots
         for slot in slots:
+            slot.again = True
             if slot.state == IDLE:
                 now = _clock()
                 slot.launch(now, now)
@@ -60,6 +62,8 @@ class ClosedLoop:
     def stop(self) -> None:
         """Send nothing further."""
         self._running = False
+        for slot in self._slots:
+            slot.again = False
 
     def expire(self, cutoff_ns: int, now_ns: int) -> None:
         """Nothing ever waits."""

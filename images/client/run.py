@@ -78,6 +78,8 @@ class Run:
         """
         self._sweep()
         await self._connect()
+        gc.freeze()
+        gc.disable()  # nothing here makes cycles, and a collection in the window would be a stall of our own
         emit("ready")
         start_ns = max(await self._wait_for_start(), _clock())
         window = self._window_from(start_ns)
@@ -132,9 +134,6 @@ class Run:
 
     async def _load_from(self, start_ns: int, window: Window) -> tuple[float, float]:
         """Make the load; own CPU in the window, user and system, seconds."""
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # nothing here makes cycles, and a collection in the window would be a stall of our own
         await self._edge.until(start_ns)
         self._next_tick_ns = start_ns + _TICK_NS
         self._load.begin(self._slots, start_ns, window.end_ns)

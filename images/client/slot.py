@@ -48,6 +48,7 @@ class Slot:
         "_shared",
         "_socket",
         "_unwritten",
+        "again",
         "free_since_ns",
         "intended_ns",
         "state",
@@ -74,6 +75,7 @@ class Slot:
         self.intended_ns = 0
         self.state = IDLE
         self._failures = 0  # in a row
+        self.again = False  # a closed loop runs: after an answer the next request goes out at once
         self.free_since_ns = 0  # for whoever keeps the free ones
 
     def launch(self, intended_ns: int, now_ns: int) -> None:
@@ -90,15 +92,7 @@ class Slot:
         self.state = WAITING
         self._sent_ns = now_ns
         self._fast = True
-        try:
-            written = self._send(self._request)
-        except BlockingIOError:
-            written = 0
-        except OSError as error:
-            self._fail(outcome.of_error(error.errno), _clock())
-            return
-        if written != self._request_length:
-            self._write_rest_later(written)
+        self._write()
 
     def expire(self, now_ns: int) -> None:
         """Its deadline has passed."""
@@ -177,6 +171,10 @@ class Slot:
                 push(self._sent_ns)
                 push(now)
                 push(self._key + len(data))
+                if self.again:  # as `launch` would, without the calls
+                    self.intended_ns = self._sent_ns = now
+                    self._write()
+                    return
                 self._fast = False
                 self.state = IDLE
                 self._announce(self, now)
@@ -256,6 +254,18 @@ class Slot:
         self._shared.accounts.failed += ending != outcome.OK
         self._response = None
         self._received = 0
+
+    def _write(self) -> None:
+        """Send the request, or as much of it as the kernel takes."""
+        try:
+            written = self._send(self._request)
+        except BlockingIOError:
+            written = 0
+        except OSError as error:
+            self._fail(outcome.of_error(error.errno), _clock())
+            return
+        if written != self._request_length:
+            self._write_rest_later(written)
 
     def _write_rest_later(self, written: int) -> None:
         self._unwritten = memoryview(self._request)[written:]
