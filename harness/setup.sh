@@ -90,9 +90,12 @@ need_ensurepip() {
     fi
     say "installing $package …"
     {
-        apt-get -q -o DPkg::Lock::Timeout=300 update &&
-            DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-                install --no-install-recommends "$package"
+        for _ in 1 2 3 4 5 6; do # another apt-get may hold the lists, as it does on a machine that has just started
+            apt-get -q update && break
+            sleep 10
+        done
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+            install --no-install-recommends "$package"
     } < /dev/null > "$log" 2>&1 || die "apt-get could not install $package; the reason is at the end of $log"
 }
 
@@ -177,7 +180,8 @@ case "${1:-}" in
 esac
 is_current "$1" && exit 0
 check_platform
-mkdir -p "$state"
+{ mkdir -p "$state" && [ -w . ] && [ -w "$state" ]; } 2> /dev/null ||
+    die "$here is not yours to write; make a checkout of your own, or run this as $(stat -c %U .)"
 exec 9> "$state/setup.lock"
 if ! flock -n 9; then
     say "another set-up is at work here; waiting for it …"

@@ -16,7 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SET_UP_FILES = ("Makefile", "harness/setup.sh", "harness/experiment-path.sh")
 TOOLS = [
-    "apt-get",
     "awk",
     "cat",
     "chmod",

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -76,7 +77,7 @@ def install_packages() -> None:
         raise MachineError(f"the tests also need {packages}; run as root: apt-get install {packages}")
     print(f"installing {packages} …", flush=True)
     with no_services_started():
-        apt_get("update")
+        update_lists()
         apt_get("install", "--no-install-recommends", *missing)
     if still := " ".join(_missing()):
         raise MachineError(f"apt-get installed no command for {still}; install it by hand, then run this again")
@@ -85,6 +86,21 @@ def install_packages() -> None:
 def _missing() -> list[str]:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
     return [package for command, package in PACKAGES.items() if shutil.which(command, path=path) is None]
+
+
+def update_lists() -> None:
+    """Refresh the lists of packages; another apt-get may hold them, as it does on a machine that has just started.
+
+    Raises:
+        MachineError: still not after a minute.
+    """
+    for wait_s in (10, 10, 20, 20, 0):
+        try:
+            return apt_get("update")
+        except MachineError:
+            if not wait_s:
+                raise
+            time.sleep(wait_s)
 
 
 def apt_get(*arguments: str) -> None:
