@@ -32,6 +32,7 @@ def test_make_passes_the_line_on_and_fails(checkout: Checkout) -> None:
     assert "Darwin is not supported" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_later_python_on_path_is_found(checkout: Checkout) -> None:
     (checkout.machine / "python3").rename(checkout.machine / "python3.12")
     checkout.has_only("python3", "echo 3.10 cpython pip")
