@@ -52,19 +52,19 @@ class Session:
         self.behind = False
         try:
             request = parser.next()
-            if request is not None and parser.drained:  # one request, and no more than that: the usual case
+            if request is not None and not parser.buffer:  # one request, and no more than that: the usual case
                 return self._answer(request)
             return self._answer_batch(request)
         except RequestError as error:
             return self._refuse(error)
 
     def _answer(self, request: Request) -> bytes:
-        keep_alive = request.keep_alive and not (self._life.stopping and self._parser.drained)
+        keep_alive = request.keep_alive and not (self._life.stopping and not self._parser.buffer)
         answer = self._handler.answer(request, keep_alive, self._peer)
         self._counts[REQUESTS] += 1
         if not keep_alive:
             self.closing = True
-            self.lingering = not self._parser.drained
+            self.lingering = bool(self._parser.buffer)
         return answer
 
     def _answer_batch(self, request: Request | None) -> bytes:
@@ -78,7 +78,7 @@ class Session:
                 if self.closing:
                     break
                 if len(answers) >= _BATCH_REQUESTS or size_bytes >= _BATCH_BYTES:
-                    self.behind = not self._parser.drained
+                    self.behind = bool(self._parser.buffer)
                     break
                 request = self._parser.next()
         except RequestError as error:

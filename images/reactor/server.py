@@ -54,12 +54,8 @@ class Reactor:
 
     def run(self) -> None:
         """Serve until the service is to stop."""
-        service, counts = self._service, self._service.counts
-        while not service.stopping:
-            events = self._epoll.poll(self._timeout_s())
-            counts[WAKEUPS] += 1
-            for fd, _ in events:
-                self._dispatch(fd)
+        while not self._service.stopping:
+            self._turn(self._timeout_s())
 
     def finish(self) -> None:
         """Accept no more, answer what has been received, close everything."""
@@ -71,23 +67,26 @@ class Reactor:
                     self._close(connection)
         deadline_s = time.monotonic() + FINISH_S
         while self._connections and (left_s := deadline_s - time.monotonic()) > 0:
-            for fd, _ in self._epoll.poll(left_s):
-                self._dispatch(fd)
+            self._turn(left_s)
         for connection in tuple(self._connections.values()):
             self._close(connection)
 
-    def _dispatch(self, fd: int) -> None:
-        """Do what the descriptor is watched for.
+    def _turn(self, timeout_s: float | None) -> None:
+        """Sleep until something is ready, and do what each ready descriptor is watched for.
 
         A report may be stale (closed and taken anew in the same turn); then the socket says that it would block.
         """
-        connection = self._connections.get(fd)
-        if connection is None:
-            self._accept_or_notice(fd)
-        elif connection.watched == READ:
-            self._read(connection)
-        else:
-            self._send(connection, connection.unsent or connection.session.receive(b""))
+        events = self._epoll.poll(timeout_s)
+        self._service.counts[WAKEUPS] += 1
+        connections = self._connections
+        for fd, _ in events:
+            connection = connections.get(fd)
+            if connection is None:
+                self._accept_or_notice(fd)
+            elif connection.watched == READ:
+                self._read(connection)
+            else:
+                self._send(connection, connection.unsent or connection.session.receive(b""))
 
     def _accept_or_notice(self, fd: int) -> None:
         if fd == self._service.fileno():
@@ -129,8 +128,10 @@ class Reactor:
         connection.unsent = NOTHING
         if session.closing:
             self._end(connection)
-        else:
-            self._watch(connection, WRITE if session.behind else READ)
+        elif session.behind:
+            self._watch(connection, WRITE)
+        elif connection.watched != READ:
+            self._watch(connection, READ)
 
     def _watch(self, connection: Connection, what: int) -> None:
         if connection.watched != what:
