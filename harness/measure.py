@@ -152,6 +152,7 @@ def _probe_spec(deployed: Deployed, name: str, trial: Trial, cores: CoreMap, run
     target = ProbeTarget(pid=deployed.service.main_pid, cgroup=runtime.name == "docker")
     config = ProbeConfig(
         services={"server": target},
+        watched_cpus=cores.server,
         interval_s=PROBE_INTERVAL_S,
         deadline_s=CONNECT_DEADLINE_S + load.warmup.s + load.window.s + load.timeout.s + 4 * STEP_DEADLINE_S,
     )
@@ -290,7 +291,16 @@ def server_usage(
         voluntary_switches=_switches("voluntary_switches", first, last, server, scale),
         involuntary_switches=_switches("involuntary_switches", first, last, server, scale),
         throttled_s=throttled_s,
+        others_s=_others_s(probed["host"], first, last, scale),
     )
+
+
+def _others_s(host: Sequence[Mapping[str, float]], first: Sample, last: Sample, scale: float) -> float:
+    """CPU time on the server's cores within the window that was not the server's, a hypervisor's steal included."""
+    at_edges = [min(host, key=lambda sample: abs(sample["at_ns"] - edge.at_ns)) for edge in (first, last)]
+    taken_s = sum(at_edges[1][key] - at_edges[0][key] for key in ("watched_busy_s", "watched_steal_s"))
+    own_s = last.cpu_user_s + last.cpu_system_s - first.cpu_user_s - first.cpu_system_s
+    return max(0.0, (taken_s - own_s) * scale)
 
 
 def _memory(edges: Sequence[Sample], within: Sequence[Sample]) -> int | None:

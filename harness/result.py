@@ -131,13 +131,15 @@ class ServiceUsage(Record):
     threads: int = Field(description="Most seen in the window.")
     voluntary_switches: int | None = Field(description="Within the window; none where they cannot be told.")
     involuntary_switches: int | None
-    throttled_s: float | None
+    throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
+    others_s: float = Field(description="CPU time that others took on its cores, what a hypervisor stole included.")
+    others_s: float | None = Field(description="CPU time that others took on its cores, a hypervisor's steal included.")
 
 
 class Check(Record):
     """One of the trial's doubts about itself."""
 
-    name: Literal["served", "littles-law", "server-count", "schedule", "send-lag", "errors"]
+    name: Literal["served", "littles-law", "server-count", "schedule", "send-lag", "errors", "quiet"]
     passed: bool | None = Field(description="None: not checkable here, and why.")
     detail: str = Field(description="The numbers, in a sentence.")
 

@@ -14,6 +14,9 @@ from harness.spec.experiment import Trial
 BUSY = 0.9
 """Share of its cores from which a service counts as saturated: what is left goes to interrupts and scheduling."""
 
+OTHERS = 0.1
+"""Share of its cores that others may take before a trial is in doubt; interrupts are among the others."""
+
 LITTLE_TOLERANCE = 0.02
 """Little's law must hold to 2 % (docs/method.md)."""
 
@@ -52,7 +55,9 @@ class Evidence:
 
 def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | None]:
     """Checks, verdict, state of the trial, and the reason for a state other than ok."""
-    checks = tuple(check(evidence) for check in (_served, _errors, _schedule, _send_lag, _littles_law, _server_count))
+    checks = tuple(
+        check(evidence) for check in (_served, _errors, _quiet, _schedule, _send_lag, _littles_law, _server_count)
+    )
     verdict = next(_suspects(evidence))
     if verdict.limited_by in ("client cpu", "client lag"):
         return checks, verdict, "invalid", f"the client gave out, not the server: {verdict.evidence}"
@@ -77,6 +82,16 @@ def _errors(evidence: Evidence) -> Check:
         return Check(name="errors", passed=True, detail=f"all {client.intended} requests were answered rightly")
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(client.errors.items()) if count)
     return Check(name="errors", passed=False, detail=f"{failed} of {client.intended} requests failed: {kinds}")
+
+
+def _quiet(evidence: Evidence) -> Check:
+    usage = evidence.usage["server"]
+    share = usage.others_s / (usage.cores * evidence.window_s)
+    return Check(
+        name="quiet",
+        passed=share <= OTHERS,
+        detail=f"others took {share:.0%} of the server's cores",
+    )
 
 
 def _schedule(evidence: Evidence) -> Check:

@@ -1,20 +1,31 @@
 """The whole host at one instant, from /proc/stat."""
 
 import time
+from collections.abc import Collection
 
 from probe.files import read
 from probe.processes import TICKS_PER_S
 
 
-def host_sample(proc: str) -> dict[str, int | float]:
-    """CPU seconds of all CPUs since boot: busy, and stolen by a hypervisor; and tasks that run or want to."""
+def host_sample(proc: str, watched: Collection[int] = ()) -> dict[str, int | float]:
+    """CPU seconds since boot, busy and stolen by a hypervisor, of all CPUs and of the watched ones; tasks that run or want to."""
     at_ns = time.monotonic_ns()
     lines = read(f"{proc}/stat").splitlines()
-    user, nice, system, _idle, _iowait, irq, softirq, steal, *_guest = map(int, lines[0].split()[1:])
+    busy_s, steal_s = _seconds(lines[0])
+    names = {f"cpu{number}".encode() for number in watched}
+    of_watched = [_seconds(line) for line in lines if line.split(maxsplit=1)[0] in names]
     running = next(int(line.split()[1]) for line in lines if line.startswith(b"procs_running"))
     return {
         "at_ns": at_ns,
-        "cpu_busy_s": (user + nice + system + irq + softirq) / TICKS_PER_S,
-        "steal_s": steal / TICKS_PER_S,
+        "cpu_busy_s": busy_s,
+        "steal_s": steal_s,
+        "watched_busy_s": sum(busy for busy, _ in of_watched),
+        "watched_steal_s": sum(steal for _, steal in of_watched),
         "run_queue": running,
     }
+
+
+def _seconds(line: bytes) -> tuple[float, float]:
+    """Busy and stolen time of one line of CPU counters."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal, *_guest = map(int, line.split()[1:])
+    return (user + nice + system + irq + softirq) / TICKS_PER_S, steal / TICKS_PER_S

@@ -31,7 +31,8 @@ SIGNALS = (EDGE, EDGE_WITH_PSS, *END)
 class Probe:
     """All services and the host."""
 
-    def __init__(self, targets: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, targets: dict[str, dict[str, Any]], watched_cpus: list[int]) -> None:
+        self._watched_cpus = watched_cpus
         self._services = {name: _watch(**target) for name, target in targets.items()}
         self._live = [service for service in self._services.values() if service is not None]
         self._host: list[dict[str, int | float]] = []
@@ -51,7 +52,7 @@ class Probe:
                 take(service, table)
             except Gone:
                 self._live.remove(service)
-        self._host.append(host_sample(PROC))
+        self._host.append(host_sample(PROC, self._watched_cpus))
 
     def report(self) -> dict[str, Any]:
         """As the contract says."""
@@ -107,7 +108,7 @@ def main(folder: Path) -> int:
     started = time.monotonic()
     config = json.loads((folder / "config.json").read_text())
     try:
-        probe = Probe(config["services"])
+        probe = Probe(config["services"], config["watched_cpus"])
     except (LookupError, PermissionError) as error:
         say({"event": "error", "message": str(error)})
         return 1

@@ -68,6 +68,7 @@ def usage(cpu_s: float = 0.5, **changes: Any) -> ServiceUsage:
         "voluntary_switches": 100,
         "involuntary_switches": 10,
         "throttled_s": None,
+        "others_s": 0.0,
     }
     return ServiceUsage.model_validate({**fields, **changes})
 

@@ -30,6 +30,7 @@ def test_a_sound_trial_is_ok_and_nobody_gave_out() -> None:
         ({"server": server_report(end_requests=3_000)}, "server-count"),  # one answer too few
         ({"server": server_report(end_requests=3_002)}, "server-count"),  # one too many
         ({"client": client_report(schedule=2_010)}, "schedule"),
+        ({"usage": {"server": usage(others_s=0.3)}}, "quiet"),
     ],
 )
 def test_each_doubt_marks_the_trial_and_says_which(changes: dict[str, Any], check: str) -> None:

@@ -224,4 +224,6 @@ def _usage(client: ClientReport, tasks: int, chance: random.Random) -> ServiceUs
         voluntary_switches=int(client.completed_in_window * 0.3),
         involuntary_switches=100,
         throttled_s=0.0,
+        others_s=0.0,
+        others_s=0.0,
     )
