@@ -65,7 +65,7 @@ def estimate(values: Sequence[float], seed: int, censored_at: float | None = Non
     at_least = any(math.isinf(value) for value in values)
     known = [censored_at or 0.0 if math.isinf(value) else value for value in values]
     low, high = (None, None) if at_least else interval(known, seed)
-    mean = math.fsum(known) / len(known)
+    mean, _ = _mean_and_error(known)
     return Estimate(mean, low, high, len(known), min(known), max(known), at_least)
 
 
@@ -118,9 +118,9 @@ def t_quantile(probability: float, freedom: int) -> float:
 
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     count = len(values)
-    mean = math.fsum(values) / count
     if min(values) == max(values):
         return values[0], 0.0
+    mean = math.fsum(values) / count
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
 
 

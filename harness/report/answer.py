@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from harness.analysis.compare import Against, Comparison, compare
-from harness.analysis.statistics import RUNS_FOR_VERDICT, Estimate
+from harness.analysis.statistics import MOST_REPEATS, RUNS_FOR_VERDICT, Estimate
 from harness.analysis.study import Point, Study
 from harness.report.text import GAVE_OUT, amount, between, count, estimated, listed, place, times
 from harness.spec.metrics import METRICS
@@ -147,8 +147,12 @@ def _names(names: list[str]) -> str:
 
 
 def _more(level: tuple[Against, ...]) -> str:
-    more = level[0].ratio.more_repeats if level[0].ratio else None
-    return f"; about {count(more, 'more repeat')} would settle a difference of this size" if more else ""
+    nearest = level[0].ratio
+    if nearest is None or nearest.low is None:
+        return ""
+    needed = nearest.more_repeats
+    about = f"about {count(needed, 'more repeat')}" if needed else f"more than {MOST_REPEATS:,} further repeats"
+    return f"; {about} would settle a difference of this size"
 
 
 def _empty(comparison: Comparison) -> str:

@@ -143,7 +143,8 @@ def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
 def _x(chart: Chart) -> alt.X:
     if chart.x is None:
         axis = alt.Axis(title=chart.x_title or None, labelAngle=0, grid=False, labelLimit=140)
-        return alt.X("side:N", sort=list(chart.sides), scale=alt.Scale(domain=list(chart.sides)), axis=axis)
+        # Ordered by the domain alone: a list to sort by would become an expression with the labels in it.
+        return alt.X("side:N", sort=None, scale=alt.Scale(domain=list(chart.sides)), axis=axis)
     return alt.X("x:Q", scale=_scale(chart.x), axis=_axis(chart.x, grid=chart.identity))
 
 

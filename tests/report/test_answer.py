@@ -1,0 +1,146 @@
+"""The answer in a sentence says what the numbers carry, and no more."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from harness.analysis.study import Study
+from harness.report.answer import make_answer
+from harness.report.doubts import doubted_trials, general_doubts
+from tests.tools.synthetic import Shape
+
+StudyOf = Callable[[Shape], Study]
+THREE = {"model": ("ppc", "tpc", "reactor")}
+
+
+def _speed(**models: float) -> Callable[[Mapping[str, str]], float]:
+    return lambda factors: models[factors["model"]]
+
+
+CLEAR = _speed(ppc=4_500.0, tpc=7_000.0, reactor=9_000.0)
+EQUAL = _speed(ppc=8_000.0, tpc=8_000.0, reactor=8_000.0)
+
+
+def test_a_clear_win_over_five_repeats_is_a_verdict_with_ratios_and_who_gave_out(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR))).headline
+    assert said.startswith("reactor has the highest throughput: ")
+    assert "× tpc's [" in said
+    assert "2.0" in said  # reactor over ppc
+    assert said.endswith("the server's CPU gave out first.")
+
+
+def test_the_same_over_three_repeats_leads_and_is_no_verdict(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=3, speed=CLEAR))).headline
+    assert said.startswith("reactor leads in these runs with ")
+    assert "(3 repeats: no verdict below 5)" in said
+    assert "highest throughput" not in said
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_below_three_repeats_the_highest_may_be_chance(study_of: StudyOf, repeats: int) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=repeats, speed=CLEAR))).headline
+    assert "no interval below 3, so this may be chance" in said
+
+
+def test_equal_sides_cannot_be_told_apart_and_more_repeats_are_counted(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=EQUAL))).headline
+    assert "cannot be told apart" in said
+    assert "repeats would settle a difference of this size" in said
+
+
+def test_two_level_sides_are_not_told_apart_and_the_third_is_behind(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=_speed(ppc=3_000, tpc=8_000, reactor=8_000)))).headline
+    assert "cannot be told apart" in said
+    assert "; ppc is behind (" in said
+
+
+def test_a_side_without_a_run_that_counts_is_named_not_beaten(study_of: StudyOf) -> None:
+    states = {f"model-ppc.r{repeat}": "invalid" for repeat in range(1, 6)}
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, states=states))).headline
+    assert "ppc's" not in said
+    assert "ppc has no run that counts" in said
+
+
+def test_invalid_runs_cannot_win(study_of: StudyOf) -> None:
+    states = {f"model-reactor.r{repeat}": "invalid" for repeat in range(1, 6)}
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, states=states))).headline
+    assert said.startswith("tpc has the highest throughput")
+
+
+def test_a_verdict_that_rests_on_marked_runs_says_so(study_of: StudyOf) -> None:
+    study = study_of(Shape(THREE, repeats=5, speed=CLEAR, states={"model-reactor.r2": "marked"}))
+    assert "(1 of 5 runs marked: see the doubts)" in make_answer(study).headline
+
+
+def test_along_connections_both_ends_are_told_with_their_place(study_of: StudyOf) -> None:
+    factors = {**THREE, "load.connections": ("1", "256")}
+    answer = make_answer(study_of(Shape(factors, repeats=5, speed=CLEAR)))
+    assert answer.headline.startswith("At 256 connections, reactor has the highest throughput")
+    assert answer.more.startswith("At 1 connection, reactor has the highest throughput")
+    assert len(answer.findings) == 2
+
+
+def test_winning_everywhere_is_said_only_of_verdicts(study_of: StudyOf) -> None:
+    factors = {**THREE, "load.connections": ("1", "32", "256")}
+    assert "at every one of the 3 places" in make_answer(study_of(Shape(factors, repeats=5, speed=CLEAR))).headline
+
+
+def test_leading_everywhere_over_three_repeats_is_not_winning(study_of: StudyOf) -> None:
+    factors = {**THREE, "load.connections": ("1", "32", "256")}
+    assert "every one" not in make_answer(study_of(Shape(factors, repeats=3, speed=CLEAR))).headline
+
+
+def test_one_server_along_connections_is_told_by_its_best_and_worst(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape({"load.connections": ("1", "64")}, repeats=5))).headline
+    assert said.startswith("At 64 connections, reactor does best, with ")
+    assert "at 1 connection." in said
+
+
+def test_a_single_trial_is_told_as_it_is(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape({}, repeats=1))).headline
+    assert said.startswith("reactor reaches ")
+    assert "p99 at saturation" in said
+    assert "(1 repeat: no verdict below 5.)" in said
+
+
+def test_an_open_loop_is_about_the_tail_and_not_at_saturation(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, kind="open"))).headline
+    assert "the lowest response time, p99" in said
+    assert "saturation" not in said
+
+
+def test_when_every_p99_is_beyond_the_timeout_nobody_wins(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, kind="open", timed_out=0.05))).headline
+    assert said == "p99 is beyond the timeout on every side."
+
+
+@pytest.mark.parametrize("state", ["failed", "missing", "void", "half-written", "invalid"])
+def test_without_a_trial_that_counts_there_is_no_answer_and_the_reason(study_of: StudyOf, state: str) -> None:
+    study = study_of(Shape({}, repeats=1, states={"base.r1": state}))
+    said = make_answer(study).headline
+    assert said.startswith("This run has no answer: of 1 trial: 1 ")
+
+
+def test_doubts_name_marked_trials_first_each_with_its_reason(study_of: StudyOf) -> None:
+    states = {
+        "model-ppc.r1": "failed",
+        "model-tpc.r1": "marked",
+        "model-reactor.r1": "missing",
+        "model-ppc.r2": "half-written",
+    }
+    doubts = doubted_trials(study_of(Shape(THREE, repeats=2, states=states)))
+    assert [(doubt.state, doubt.trial) for doubt in doubts] == [
+        ("marked", "model-tpc.r1"),
+        ("failed", "model-ppc.r1"),
+        ("missing", "model-reactor.r1"),
+        ("unreadable", "model-ppc.r2"),
+    ]
+    assert doubts[0].reason.startswith("60 of 100 connections were served")
+    assert "RESUME=1" in doubts[3].reason
+
+
+def test_a_run_as_processes_and_with_few_repeats_doubts_itself(study_of: StudyOf) -> None:
+    said = " ".join(general_doubts(study_of(Shape(THREE, repeats=3, runtime="process"))))
+    assert "local processes, without containers" in said
+    assert "3 repeats of each point: a verdict needs 5" in said
+    assert "at saturation" in said
