@@ -14,7 +14,7 @@ from harness.spec.experiment import Record, Trial
 
 State = Literal["ok", "marked", "invalid", "failed", "void"]
 HistogramName = Literal["response", "service", "first_byte", "connect", "send_lag"]
-Culprit = Literal["nobody", "server cpu", "client cpu", "client lag", "worker pool", "throttling", "memory", "errors"]
+Culprit = Literal["nobody", "server cpu", "client cpu", "client lag", "worker pool", "throttling", "errors"]
 
 
 class ClientReport(Record):
