@@ -68,7 +68,8 @@ def _install(log: Path, say: Say) -> None:
     say(f"image base: installing {packages} (apt-get) …")
     apt_get = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300"]
     settings = Settings.from_environment()
-    _run([*apt_get, "update"], settings, log)
+    with contextlib.suppress(ImageError):  # one source of many may be out of reach, and the packages there all the same
+        _run([*apt_get, "update"], settings, log)
     _run([*apt_get, "install", "--no-install-recommends", *PACKAGES], settings, log)
 
 

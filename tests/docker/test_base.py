@@ -11,7 +11,7 @@ from docker.errors import ImageNotFound
 from harness.errors import ImageError
 from harness.images import ImageInfo
 from harness.images.base import bootstrap_root, ensure_base, pull_root, read_pins
-from harness.images.bootstrap import host_mirror
+from harness.images.bootstrap import bootstrap, host_mirror
 from harness.images.pull import split_reference
 from harness.images.settings import Settings
 from tests.docker.registry import serving
@@ -68,6 +68,17 @@ def test_nothing_set_is_nothing() -> None:
 def test_a_certificate_bundle_that_is_not_there_is_told() -> None:
     with pytest.raises(ImageError, match="CEILING_CA_BUNDLE=/no/such: no such file"):
         Settings.from_environment({"CEILING_CA_BUNDLE": "/no/such"})
+
+
+def test_a_missing_mmdebstrap_is_told_with_the_command_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.raises(ImageError, match="run as root: apt-get install mmdebstrap debian-archive-keyring"),
+        bootstrap("trixie", Settings.from_environment({}), tmp_path / "log", print),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ class DockerRuntime:
             "labels": self._labels(spec),
             "network_mode": spec.network,
             "log_config": LogConfig(type="json-file", config=LOG_LIMITS),
+            "use_config_proxy": False,  # a person's proxy settings are no part of what is measured
             "init": False,  # the service itself is PID 1 and handles its signals, as the contract asks
         }
         if spec.cores:
