@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from harness import errors, store
 from harness.cli import app
+from harness.result import Check, Culprit, State
 from harness.spec.experiment import Experiment
 from harness.spec.metrics import METRICS
 from harness.spec.model import Model
@@ -134,6 +135,21 @@ def test_every_folder_of_a_trial(tmp_path: Path) -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric(metric: str) -> None:
     assert f"`{metric}`" in user_documentation()
+
+
+@pytest.mark.parametrize("check", typing.get_args(Check.model_fields["name"].annotation))
+def test_every_check(check: str) -> None:
+    assert f"| `{check}` |" in (ROOT / "docs" / "method.md").read_text()
+
+
+@pytest.mark.parametrize("culprit", typing.get_args(Culprit))
+def test_every_verdict(culprit: str) -> None:
+    assert f"**{culprit}**" in (ROOT / "docs" / "method.md").read_text()
+
+
+@pytest.mark.parametrize("state", typing.get_args(State))
+def test_every_state_of_a_trial(state: str) -> None:
+    assert re.search(rf"[`*]{state}[`*]", user_documentation())
 
 
 def test_the_product_is_read_and_not_guessed() -> None:
