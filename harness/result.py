@@ -133,7 +133,6 @@ class ServiceUsage(Record):
     involuntary_switches: int | None
     throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
     others_s: float = Field(description="CPU time that others took on its cores, what a hypervisor stole included.")
-    others_s: float | None = Field(description="CPU time that others took on its cores, a hypervisor's steal included.")
 
 
 class Check(Record):

@@ -87,7 +87,9 @@ class Service(Protocol):
 class Runtime(Protocol):
     """Starts services on one host, and cleans up after itself and after dead owners."""
 
-    name: Literal["docker", "process"]
+    @property
+    def name(self) -> Literal["docker", "process"]:
+        """Which of them it is."""
 
     def start(self, spec: ServiceSpec) -> Service:
         """Create, configure and start a service.
