@@ -9,7 +9,7 @@ from client.totals import Totals, Window
 
 _PENDING_LIMIT_BYTES = 64 << 20  # two million requests: only beyond it is there any folding while the load runs
 _ROWS_WHILE_RUNNING = 2_048  # about 0.3 ms of folding
-_ROWS_AT_THE_END = 65_536
+_ROWS_AT_THE_END = 16_384  # columns of 128 KiB: temporaries stay in the cache and off mmap
 
 
 class PairLog:

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from client.accounts import Accounts
 from client.alarm import Alarm
+from client.connection import IDLE
 from client.schedule import ConstantRate
-from client.slot import IDLE, Slot
+from client.slot import Slot
 
 _clock = time.monotonic_ns
 

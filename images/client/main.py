@@ -64,4 +64,6 @@ async def _live(settings: config.Config, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # all is written; taking the interpreter down piece by piece only costs every trial time

@@ -10,12 +10,13 @@ from pathlib import Path
 from client.accounts import Accounts
 from client.alarm import Alarm
 from client.config import Config
+from client.connection import CONNECTING, WAITING
 from client.errors import CannotRunError
 from client.events import emit
 from client.loops import ClosedLoop, Loop, OpenLoop
 from client.schedule import ConstantRate
 from client.shared import Shared
-from client.slot import CONNECTING, WAITING, Slot
+from client.slot import Slot
 from client.target import Target, nothing_listens, reason_of, request_bytes
 from client.totals import Window
 
@@ -103,8 +104,7 @@ class Run:
         schedule = ConstantRate.per_second(_CONNECTS_PER_S, _clock())
         for number, slot in enumerate(self._slots):
             intended = schedule.intended_ns(number)
-            if intended > _clock():
-                await self._edge.until(intended)
+            await (self._edge.until(intended) if intended > _clock() else asyncio.sleep(0))
             slot.launch(intended, _clock())
         deadline_ns = _clock() + round(min(_FIRST_ANSWER_DEADLINE_S, self._config.timeout_s) * 1e9)
         while _clock() < deadline_ns and any(slot.state in (CONNECTING, WAITING) for slot in self._slots):

@@ -1,22 +1,16 @@
 """A slot: one of the connections asked for, whichever socket serves it at the moment.
 
 A slot carries one request at a time. If it has no connection, opening one is part of the request, which then counts
-from the intended connect. The slot owns its descriptor: it alone opens it, closes it and puts it on the loop.
-
-Plain non-blocking sockets on the loop, not transports: a transport queues a write until the end of the loop's
-turn, so that a stamp taken beside the call would precede the send by a whole batch of other connections' work.
+from the intended connect.
 """
 
-import errno
-import socket
 import time
 
 from client import outcome
+from client.connection import CLOSING, CONNECTING, IDLE, RESTING, WAITING, Connection
 from client.records import key_of
 from client.response import Head, MalformedError, Response
 from client.shared import Shared
-
-IDLE, RESTING, CONNECTING, WAITING, CLOSING = range(5)  # from CONNECTING on it is under way
 
 _READ_BYTES = 16_384
 _FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
@@ -24,56 +18,37 @@ _FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
 _clock = time.monotonic_ns
 
 
-class Slot:
+class Slot(Connection):
     """One connection's place in the load."""
 
     __slots__ = (
         "_announce",
         "_awaits_first_byte",
-        "_connected",
         "_failures",
-        "_fast",
-        "_fd",
         "_key",
         "_known",
         "_number",
         "_push",
         "_received",
-        "_recv",
-        "_request",
-        "_request_length",
         "_response",
-        "_send",
         "_sent_ns",
-        "_shared",
-        "_socket",
-        "_unwritten",
         "again",
         "free_since_ns",
         "intended_ns",
-        "state",
     )
 
     def __init__(self, number: int, shared: Shared) -> None:
         self._number = number
-        self._shared = shared
+        super().__init__(shared)
         self._key = key_of(number)
         self._push = shared.accounts.requests.push
         self._known = shared.known_heads.get
         self._announce = shared.ready
-        self._request = shared.request
-        self._request_length = len(shared.request)
-        self._socket: socket.socket | None = None
-        self._fd = -1
-        self._connected = False
-        self._fast = False  # a request is out, nothing of its answer is in, and a plain answer needs no second look
         self._awaits_first_byte = False
         self._response: Response | None = None
         self._received = 0
         self._sent_ns = 0
-        self._unwritten = memoryview(b"")
         self.intended_ns = 0
-        self.state = IDLE
         self._failures = 0  # in a row
         self.again = False  # a closed loop runs: after an answer the next request goes out at once
         self.free_since_ns = 0  # for whoever keeps the free ones
@@ -87,6 +62,7 @@ class Slot:
         """
         self.intended_ns = intended_ns
         if self._socket is None:
+            self._sent_ns = 0
             self._connect(now_ns)
             return
         self.state = WAITING
@@ -102,54 +78,12 @@ class Slot:
         else:
             self._fail(outcome.CONNECT_TIMEOUT if self.state == CONNECTING else outcome.TIMEOUT, now_ns)
 
-    def close(self) -> None:
-        """Let go of the connection; the slot must be idle."""
-        if self._socket is not None:
-            self._disconnect()
-
-    def _connect(self, now_ns: int) -> None:
-        family, address = self._shared.address
-        self.state = CONNECTING
-        self._sent_ns = 0
-        self._fast = False
-        try:
-            made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError:
-            self._fail(outcome.OTHER, _clock())  # open files or memory ran out
-            return
-        self._socket, self._fd = made, made.fileno()
-        self._recv, self._send = made.recv, made.send
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        number = made.connect_ex(address)
-        if number == 0:  # on loopback the handshake is over before the call returns
-            self._opened(now_ns)
-        elif number == errno.EINPROGRESS:
-            self._shared.loop.add_writer(self._fd, self._connect_ended, made, now_ns)
-        else:
-            self._refuse(number)
-
-    def _connect_ended(self, made: socket.socket, began_ns: int) -> None:
-        self._shared.loop.remove_writer(self._fd)
-        number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            self._refuse(number)
-        else:
-            self._opened(began_ns)
-
-    def _refuse(self, number: int) -> None:
-        self._shared.last_errno = number
-        self._fail(outcome.of_error(number), _clock())
-
     def _opened(self, began_ns: int) -> None:
-        """The connection is there: send the request that it was opened for."""
-        shared = self._shared
+        """Send the request that the connection was opened for."""
         now = _clock()
-        shared.opened += 1
-        shared.connected += 1
-        self._connected = True
-        shared.accounts.connects.push(self.intended_ns, now - began_ns)
+        self._shared.accounts.connects.push(self.intended_ns, now - began_ns)
         self._awaits_first_byte = True
-        shared.loop.add_reader(self._fd, self._readable)
+        self._watch()
         self.launch(self.intended_ns, now)
         self._fast = False
 
@@ -173,7 +107,13 @@ class Slot:
                 push(self._key + len(data))
                 if self.again:  # as `launch` would, without the calls
                     self.intended_ns = self._sent_ns = now
-                    self._write()
+                    try:
+                        written = self._send(self._request)
+                    except OSError as error:
+                        self._unsendable(error)
+                        return
+                    if written != self._request_length:
+                        self._write_rest_later(written)
                     return
                 self._fast = False
                 self.state = IDLE
@@ -228,6 +168,8 @@ class Slot:
 
     def _fail(self, ending: int, now_ns: int) -> None:
         """Its request ends in an error, and the connection with it; take the next one up at once, or after a rest."""
+        if ending == outcome.CONNECT_TIMEOUT and self.state != CONNECTING:
+            ending = outcome.TIMEOUT  # the kernel's own patience with an open connection ran out
         self._record(ending, now_ns)
         self._disconnect()
         self._failures += 1
@@ -254,44 +196,3 @@ class Slot:
         self._shared.accounts.failed += ending != outcome.OK
         self._response = None
         self._received = 0
-
-    def _write(self) -> None:
-        """Send the request, or as much of it as the kernel takes."""
-        try:
-            written = self._send(self._request)
-        except BlockingIOError:
-            written = 0
-        except OSError as error:
-            self._fail(outcome.of_error(error.errno), _clock())
-            return
-        if written != self._request_length:
-            self._write_rest_later(written)
-
-    def _write_rest_later(self, written: int) -> None:
-        self._unwritten = memoryview(self._request)[written:]
-        self._shared.loop.add_writer(self._fd, self._write_rest)
-
-    def _write_rest(self) -> None:
-        try:
-            self._unwritten = self._unwritten[self._send(self._unwritten) :]
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._broken(outcome.of_error(error.errno), _clock())
-            return
-        if not self._unwritten:
-            self._shared.loop.remove_writer(self._fd)
-
-    def _disconnect(self) -> None:
-        made, self._socket = self._socket, None
-        if made is None:
-            return
-        if self._connected:
-            self._connected = False
-            self._shared.connected -= 1
-            self._shared.loop.remove_reader(self._fd)
-        if self._unwritten or self.state == CONNECTING:
-            self._shared.loop.remove_writer(self._fd)
-            self._unwritten = memoryview(b"")
-        self._fast = False
-        made.close()

@@ -1,0 +1,151 @@
+"""The socket of a slot: opening, writing and closing it on the event loop.
+
+Plain non-blocking sockets on the loop, not transports: a transport queues a write until the end of the loop's
+turn, so that a stamp taken beside the call would precede the send by a whole batch of other connections' work.
+"""
+
+import errno
+import socket
+import time
+
+from client import outcome
+from client.shared import Shared
+
+IDLE, RESTING, CONNECTING, WAITING, CLOSING = range(5)  # from CONNECTING on a request is under way
+
+_clock = time.monotonic_ns
+
+
+class Connection:
+    """At most one open socket. It alone owns the descriptor: opens it, closes it, and puts it on the loop."""
+
+    __slots__ = (
+        "_connected",
+        "_fast",
+        "_fd",
+        "_recv",
+        "_request",
+        "_request_length",
+        "_send",
+        "_shared",
+        "_socket",
+        "_unwritten",
+        "state",
+    )
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._request = shared.request
+        self._request_length = len(shared.request)
+        self._socket: socket.socket | None = None
+        self._fd = -1
+        self._connected = False
+        self._unwritten = memoryview(b"")
+        self._fast = False  # a request is out, nothing of its answer is in, and a plain answer needs no second look
+        self.state = IDLE
+
+    def close(self) -> None:
+        """Let go of the socket, if there is one; no request may be under way."""
+        self._disconnect()
+
+    def _opened(self, began_ns: int) -> None:
+        """The connection is there."""
+        raise NotImplementedError
+
+    def _readable(self) -> None:
+        """There is something to read."""
+        raise NotImplementedError
+
+    def _fail(self, ending: int, now_ns: int) -> None:
+        """The request under way ends like this."""
+        raise NotImplementedError
+
+    def _broken(self, ending: int, now_ns: int) -> None:
+        """The socket is of no further use, whether or not a request is under way."""
+        raise NotImplementedError
+
+    def _connect(self, now_ns: int) -> None:
+        """Begin to open it; `_opened` or `_fail` follows, perhaps before this returns."""
+        family, address = self._shared.address
+        self.state = CONNECTING
+        try:
+            made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError:
+            self._fail(outcome.OTHER, _clock())  # open files or memory ran out
+            return
+        self._socket, self._fd = made, made.fileno()
+        self._recv, self._send = made.recv, made.send
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = made.connect_ex(address)
+        if number == 0:  # on loopback the handshake is over before the call returns
+            self._opened(now_ns)
+        elif number == errno.EINPROGRESS:
+            self._shared.loop.add_writer(self._fd, self._connect_ended, made, now_ns)
+        else:
+            self._refuse(number)
+
+    def _connect_ended(self, made: socket.socket, began_ns: int) -> None:
+        self._shared.loop.remove_writer(self._fd)
+        number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._refuse(number)
+        else:
+            self._opened(began_ns)
+
+    def _refuse(self, number: int) -> None:
+        self._shared.last_errno = number
+        self._fail(outcome.of_error(number), _clock())
+
+    def _watch(self) -> None:
+        """Have `_readable` called from now on."""
+        self._connected = True
+        self._shared.opened += 1
+        self._shared.connected += 1
+        self._shared.loop.add_reader(self._fd, self._readable)
+
+    def _write(self) -> None:
+        """Send the request, or as much of it as the kernel takes."""
+        try:
+            written = self._send(self._request)
+        except OSError as error:
+            self._unsendable(error)
+            return
+        if written != self._request_length:
+            self._write_rest_later(written)
+
+    def _unsendable(self, error: OSError) -> None:
+        """The kernel took nothing of the request: for now, or for good."""
+        if isinstance(error, BlockingIOError):
+            self._write_rest_later(0)
+        else:
+            self._fail(outcome.of_error(error.errno), _clock())
+
+    def _write_rest_later(self, written: int) -> None:
+        self._fast = False
+        self._unwritten = memoryview(self._request)[written:]
+        self._shared.loop.add_writer(self._fd, self._write_rest)
+
+    def _write_rest(self) -> None:
+        try:
+            self._unwritten = self._unwritten[self._send(self._unwritten) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(outcome.of_error(error.errno), _clock())
+            return
+        if not self._unwritten:
+            self._shared.loop.remove_writer(self._fd)
+
+    def _disconnect(self) -> None:
+        made, self._socket = self._socket, None
+        if made is None:
+            return
+        if self._connected:
+            self._connected = False
+            self._shared.connected -= 1
+            self._shared.loop.remove_reader(self._fd)
+        if self._unwritten or self.state == CONNECTING:
+            self._shared.loop.remove_writer(self._fd)
+            self._unwritten = memoryview(b"")
+        self._fast = False
+        made.close()
