@@ -225,5 +225,4 @@ def _usage(client: ClientReport, tasks: int, chance: random.Random) -> ServiceUs
         involuntary_switches=100,
         throttled_s=0.0,
         others_s=0.0,
-        others_s=0.0,
     )
