@@ -1,0 +1,200 @@
+"""Starting a model exactly as the contract says, and speaking HTTP to it byte by byte."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.result import ServerReport
+
+IMAGES = Path(__file__).parents[2] / "images"
+PATIENCE_S = 20.0  # every wait's deadline; generous, because other tests load the machine
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+GET_AND_CLOSE = b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+HANDLER = {"kind": "body", "body_bytes": 128, "cpu_iterations": 0, "log": "off"}
+
+
+def http_models() -> list[str]:
+    """Every folder of images/ that the process runtime can start and that speaks HTTP with exact counts."""
+    models = []
+    for path in sorted(IMAGES.glob("*/model.yaml")):
+        model = yaml.safe_load(path.read_text())
+        if model.get("entry") and model.get("protocol", "http") == "http" and model["counts"] == "exact":
+            models.append(path.parent.name)
+    return models
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client:
+    """One connection, with a buffer, so that pipelined answers can be told apart."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        self._buffer = b""
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def response(self, *, head_only: bool = False) -> Response:
+        while b"\r\n\r\n" not in self._buffer:
+            self._more()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        status = int(first.split()[1])
+        length = 0 if head_only or status == 100 else int(headers["content-length"])
+        while len(self._buffer) < length:
+            self._more()
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return Response(status, headers, body)
+
+    def ask(self, data: bytes, *, head_only: bool = False) -> Response:
+        self.send(data)
+        return self.response(head_only=head_only)
+
+    def at_end(self) -> bool:
+        """Whether the server has closed, with nothing more to say."""
+        try:
+            return not self._buffer and self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _more(self) -> None:
+        data = self.socket.recv(1 << 20)
+        if not data:
+            raise EOFError(f"the server closed after {self._buffer!r}")
+        self._buffer += data
+
+
+class Server:
+    """A running model."""
+
+    def __init__(self, model: str, folder: Path, handler: dict[str, Any], limits: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.port = write_config(folder, model, handler=handler)
+        self.process = start(model, folder, limits)
+        self._clients: list[Client] = []
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def client(self) -> Client:
+        self._clients.append(Client(self.port))
+        return self._clients[-1]
+
+    def wait_ready(self) -> None:
+        """Until it gives a right answer: one request, on one connection, which the counts below leave out."""
+
+        def answers() -> bool:
+            assert self.process.poll() is None, self.process.communicate()[1]
+            try:
+                client = self.client()
+            except ConnectionRefusedError:
+                return False
+            return client.ask(GET_AND_CLOSE).status == 200
+
+        wait_for(answers)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> ServerReport:
+        """End it, and return its exit report, without the request that `wait_ready` made."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        assert (self.process.returncode, err) == (0, "")
+        assert out.count("\n") == 1
+        assert json.loads(out) == json.loads((self.folder / "out" / "exit.json").read_text())
+        report = ServerReport.model_validate_json(out)
+        return report.model_copy(
+            update={
+                "end": report.end.model_copy(
+                    update={
+                        "requests": report.end.requests - 1,
+                        "connections": report.end.connections - 1,
+                        "accepts": report.end.accepts - 1,
+                    }
+                )
+            }
+        )
+
+    def kill(self) -> None:
+        for client in self._clients:
+            client.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+        self.process.wait(PATIENCE_S)
+
+
+@contextmanager
+def serving(model: str, folder: Path, limits: Sequence[str] = (), **handler: Any) -> Iterator[Server]:
+    """A model that is ready, killed at the end if it still runs."""
+    server = Server(model, folder, {**HANDLER, **handler}, limits)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.kill()
+
+
+def start(model: str, folder: Path, limits: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """Start a model as docs/contract/README.md says, under limits of `prlimit` where there are any."""
+    return subprocess.Popen(
+        [*(["prlimit", *limits] if limits else []), sys.executable, "server.py", str(folder)],
+        cwd=IMAGES / model,
+        env={**os.environ, "PYTHONPATH": str(IMAGES)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def write_config(folder: Path, model: str, **changes: Any) -> int:
+    """Write config.json, make out/, and return the port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = {
+        "contract": 1,
+        "model": model,
+        "host": "127.0.0.1",
+        "port": port,
+        "backlog": 4096,
+        "options": {},
+        "handler": HANDLER,
+        **changes,
+    }
+    (folder / "out").mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return int(config["port"])
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Look until the condition holds.
+
+    Raises:
+        AssertionError: it still does not at the deadline.
+    """
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.01)

@@ -1,0 +1,209 @@
+"""Every model starts, counts, marks and ends as the contract says, and leaves nothing behind."""
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, serving, start, wait_for, write_config
+
+
+@pytest.mark.slow
+def test_a_thousand_quick_connections_leave_nothing_and_are_all_counted(model: str, folder: Path) -> None:
+    with serving(model, folder) as server:
+        process = psutil.Process(server.pid)
+        wait_for(lambda: not process.children())
+        before = (process.num_fds(), process.num_threads())
+
+        def quick_connections() -> None:
+            for _ in range(250):
+                client = server.client()
+                assert client.ask(GET_AND_CLOSE).status == 200
+                client.close()
+
+        threads = [threading.Thread(target=quick_connections) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S * 4)
+        wait_for(lambda: not process.children() and (process.num_fds(), process.num_threads()) == before)
+        end = server.stop().end
+    assert (end.requests, end.connections, end.accepts) == (1_000, 1_000, 1_000)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_with_idle_and_half_sent_connections_ends_in_exact_counts(
+    model: str, folder: Path, number: signal.Signals
+) -> None:
+    with serving(model, folder) as server:
+        clients = [server.client() for _ in range(30)]
+        assert {client.ask(GET).status for client in clients[:20]} == {200}
+        for client in clients[20:25]:
+            client.send(GET[:-4])
+        assert clients[25].ask(GET).status == 200  # by now the others have been accepted
+        end = server.stop(number).end
+        assert all(client.at_end() for client in clients)
+    assert (end.requests, end.bad_requests) == (21, 0)
+
+
+def test_a_stop_under_load_loses_no_answer(model: str, folder: Path) -> None:
+    """What clients got is at most what the server counted, and at most one more per client was under way."""
+    answers = [0] * 8
+    with serving(model, folder) as server:
+
+        def ask_on(number: int) -> None:
+            client = server.client()
+            try:
+                while client.ask(GET).status == 200:
+                    answers[number] += 1
+            except (EOFError, ConnectionError):
+                return
+
+        threads = [threading.Thread(target=ask_on, args=(number,)) for number in range(len(answers))]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: all(count > 20 for count in answers))
+        end = server.stop().end
+        for thread in threads:
+            thread.join(PATIENCE_S)
+    assert sum(answers) <= end.requests <= sum(answers) + len(answers)
+
+
+def test_an_answer_that_is_being_made_is_finished_before_the_end(model: str, folder: Path) -> None:
+    with serving(model, folder, cpu_iterations=3_000_000) as server:
+        wait_for(lambda: not psutil.Process(server.pid).children())
+        before_s = _tree_cpu_s(server.pid)
+        client = server.client()
+        client.send(GET)
+        wait_for(lambda: _tree_cpu_s(server.pid) > before_s + 0.03)  # it takes a good deal longer than this
+        assert server.stop().end.requests == 1
+        assert client.response().status == 200
+
+
+@pytest.mark.slow
+def test_a_stop_does_not_wait_for_a_client_that_reads_nothing(model: str, folder: Path) -> None:
+    with serving(model, folder, body_bytes=64 << 20) as server:
+        client = server.client()
+        client.send(GET)
+        assert client.socket.recv(1)
+        assert server.stop().end.requests == 1
+
+
+def test_each_mark_is_a_snapshot_of_the_counts(model: str, folder: Path) -> None:
+    with serving(model, folder) as server:
+        client = server.client()
+        for _ in range(3):
+            assert client.ask(GET).status == 200
+        server.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: not _pending(server.pid, signal.SIGUSR1))
+        for _ in range(4):
+            assert client.ask(GET).status == 200
+        server.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: not _pending(server.pid, signal.SIGUSR1))
+        report = server.stop()
+    first, second = report.marks
+    assert second.requests - first.requests == 4
+    assert first.at_ns < second.at_ns < report.end.at_ns
+    assert report.model == model
+
+
+def test_a_port_in_use_is_one_line(model: str, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        write_config(folder, model, port=port)
+        process = start(model, folder)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (1, "")
+    assert err.startswith(f"{model}: cannot listen on 127.0.0.1 port {port}: Address already in use")
+    assert err.count("\n") == 1
+
+
+BROKEN_CONFIGS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "lacks port": lambda config: config.pop("port"),
+    "unknown colour": lambda config: config.update(colour="red"),
+    "contract 2": lambda config: config.update(contract=2),
+    "port is 0": lambda config: config.update(port=0),
+    "port is '80'": lambda config: config.update(port="80"),
+    "backlog is True": lambda config: config.update(backlog=True),
+    "host is ''": lambda config: config.update(host=""),
+    "options must be": lambda config: config.update(options=[]),
+    "handler must be": lambda config: config.update(handler="body"),
+    "handler.kind is 'cat'": lambda config: config["handler"].update(kind="cat"),
+    "handler.log is None": lambda config: config["handler"].update(log=None),
+    "handler.body_bytes is -1": lambda config: config["handler"].update(body_bytes=-1),
+    "handler.cpu_iterations is 1.5": lambda config: config["handler"].update(cpu_iterations=1.5),
+}
+
+
+@pytest.mark.parametrize("says", BROKEN_CONFIGS)
+def test_a_wrong_configuration_is_one_line_and_exit_2(folder: Path, says: str) -> None:
+    write_config(folder, "reactor")
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    BROKEN_CONFIGS[says](config)
+    path.write_text(json.dumps(config))
+    process = start("reactor", folder)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith(f"{path}: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"\xff"])
+def test_a_missing_or_unreadable_configuration_is_one_line_and_exit_2(
+    model: str, folder: Path, content: bytes | None
+) -> None:
+    folder.mkdir()
+    if content is not None:
+        (folder / "config.json").write_bytes(content)
+    process = start(model, folder)
+    _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 2
+    assert err.startswith(f"{folder / 'config.json'}: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_out_of_descriptors_connections_wait_and_the_server_does_not_spin(model: str, folder: Path) -> None:
+    with serving(model, folder, limits=["--nofile=32"]) as server:
+        clients = [server.client() for _ in range(60)]
+        for client in clients:
+            client.send(GET_AND_CLOSE)
+        assert {client.response().status for client in clients} == {200}
+        held = [server.client() for _ in range(40)]
+        assert held[0].ask(GET).status == 200
+        cpu_s = _tree_cpu_s(server.pid)
+        threading.Event().wait(1.0)
+        assert _tree_cpu_s(server.pid) - cpu_s < 0.5  # of the second in which there was nothing to do
+        for client in held[:-1]:
+            client.close()
+        assert held[-1].ask(GET).status == 200
+        end = server.stop().end
+    assert end.requests == 62
+    assert end.wakeups < 2_000
+
+
+def _tree_cpu_s(pid: int) -> float:
+    process = psutil.Process(pid)
+    total = 0.0
+    for one in (process, *process.children()):
+        try:
+            total += sum(one.cpu_times()[:2])
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal still waits to be delivered to the process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("ShdPnd:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    raise AssertionError("no ShdPnd in /proc/PID/status")
