@@ -131,14 +131,14 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Load any HTTP server, and say what the client saw."""
-    from harness.load import client_config, print_report, run_load, summarise
+    from harness.load import print_report, run_load, summarise, trial_of
     from harness.terminal import Display
 
-    config = client_config(
+    trial = trial_of(
         url, connections=connections, rate=rate, warmup=warmup, window=window, timeout=timeout,
         lifetime=lifetime.value, method=method, body=body,
     )  # fmt: skip
-    summary = summarise(config, run_load(config, _places(), Display()))
+    summary = summarise(url, trial, run_load(url, trial, _places(), Display()))
     if as_json:
         typer.echo(json.dumps(summary))
     else:

@@ -65,7 +65,7 @@ def server_up(
         cores=cores,
         memory_bytes=trial.limits.memory.bytes if trial.limits.memory else None,
         network=trial.network,
-        open_files=open_files_for(trial),
+        open_files=open_files_for(trial.load.connections),
         port=config.port,
     )
     with running(runtime, spec) as service:
@@ -96,9 +96,9 @@ def handler_config(handler: Handler, iterations_per_us: float) -> HandlerConfig:
     )
 
 
-def open_files_for(trial: Trial) -> int:
+def open_files_for(connections: int) -> int:
     """Descriptors that a server or a client needs: one a connection, and room for its own."""
-    return trial.load.connections + 256
+    return connections + 256
 
 
 def free_port() -> int:

@@ -6,53 +6,50 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from harness.errors import SpecError
 from harness.histogram import percentile
 from harness.hosts.cores import available_cores
-from harness.measure import CONNECT_DEADLINE_S, STEP_DEADLINE_S, EventStream, fetch_report, started
+from harness.measure import (
+    CONNECT_DEADLINE_S,
+    STEP_DEADLINE_S,
+    EventStream,
+    client_config,
+    client_spec,
+    fetch_report,
+    started,
+)
 from harness.result import ClientReport, HistogramName
-from harness.runtime.base import ServiceSpec, make_owner
+from harness.runtime.base import make_owner
 from harness.runtime.process import ProcessRuntime
-from harness.spec.contract import ClientConfig
-from harness.spec.experiment import Load, Request
+from harness.spec.experiment import Load, Record, Request, Trial
+from harness.spec.explain import as_options
 from harness.stage import Places
 from harness.terminal import Display
+from harness.verdict import Evidence, judge
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 CENSORED = ("timeout", "connect-timeout", "unsent")  # took longer than the deadline: how much longer is unknown
 
 
-def client_config(url: str, *, method: str, body: str, **load: object) -> ClientConfig:
-    """The client's configuration from the command line's words.
+def trial_of(url: str, *, method: str, body: str, **load: object) -> Trial:
+    """The load that the command line's words ask for.
 
     Raises:
         SpecError: a word is wrong; every problem, a line each.
     """
     problems = _url_problems(url)
-    try:
-        kind = "open" if load["rate"] else "closed"
-        checked = Load.model_validate({"kind": kind, **load})
-        request = Request.model_validate({"method": method, "body": body})
-    except ValidationError as error:
-        problems += [f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+    asked = {"kind": "open" if load["rate"] else "closed", **load}
+    parts: dict[str, Record] = {}
+    for part, kind, words in (("load", Load, asked), ("request", Request, {"method": method, "body": body})):
+        try:
+            parts[part] = kind.model_validate(words)
+        except ValidationError as error:
+            problems += as_options(error.errors(), kind)
     if problems:
         raise SpecError(problems)
-    return ClientConfig(
-        url=url,
-        method=request.method,
-        headers={},
-        body_bytes=request.body.bytes,
-        kind=checked.kind,
-        connections=checked.connections,
-        rate_per_s=checked.rate.per_s if checked.rate else None,
-        lifetime=checked.lifetime,
-        warmup_s=checked.warmup.s,
-        window_s=checked.window.s,
-        timeout_s=checked.timeout.s,
-        plateau_s=0.0,
-        wait_for_start=False,
-    )
+    return Trial.model_validate(parts)
 
 
 def _url_problems(url: str) -> list[str]:
@@ -66,51 +63,53 @@ def _url_problems(url: str) -> list[str]:
     return []
 
 
-def run_load(config: ClientConfig, places: Places, display: Display) -> ClientReport:
+def run_load(url: str, trial: Trial, places: Places, display: Display) -> ClientReport:
     """Run the client as a local process, on the cores that this process may use.
 
     Raises:
         MeasureError: nothing listens, too few open files, or the client broke down.
     """
-    runtime = ProcessRuntime(make_owner("load"), places.images, places.state / "work")
+    owner, load = make_owner("load"), trial.load
+    runtime = ProcessRuntime(owner, places.images, places.state / "work")
+    spec = client_spec("load", client_config(url, trial, wait_for_start=False), available_cores())
     runtime.clean()
-    spec = ServiceSpec(
-        name="load",
-        role="client",
-        image="client",
-        config=config.model_dump(mode="json"),
-        cores=available_cores(),
-        open_files=config.connections + 256,
-    )
     try:
         with display.live("load"), started(runtime, [spec]) as (client,), EventStream(client, display.tick) as events:
             events.expect("started", CONNECT_DEADLINE_S)
-            events.expect("done", config.warmup_s + config.window_s + config.timeout_s + 2 * STEP_DEADLINE_S)
+            events.expect("done", load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S)
             return fetch_report(client)
     finally:
         runtime.clean()
 
 
-def summarise(config: ClientConfig, report: ClientReport) -> dict[str, Any]:
-    """What a person or a script wants to know, in plain units.
+def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
+    """What a person or a script wants to know, in plain units, with the doubts that any trial is put to.
 
     A percentile that the sample cannot carry is None; one that falls among requests without an answer is the text
     `>= timeout`.
     """
-    window_s = (report.window_end_ns - report.window_start_ns) / 1e9
+    load = trial.load
+    evidence = Evidence(
+        trial=trial, concurrency="unbounded", client=report, server=None, proving_requests=0, usage={}
+    )  # fmt: skip
+    checks, verdict, state, reason = judge(evidence)
     censored = sum(report.errors.get(kind, 0) for kind in CENSORED)
     return {
-        "url": config.url,
-        "kind": config.kind,
-        "connections": config.connections,
-        "rate_per_s": config.rate_per_s,
-        "lifetime": config.lifetime,
-        "window_s": window_s,
+        "url": url,
+        "kind": load.kind,
+        "connections": load.connections,
+        "rate_per_s": load.rate.per_s if load.rate else None,
+        "lifetime": load.lifetime,
+        "window_s": evidence.window_s,
+        "state": state,
+        "reason": reason,
+        "limited_by": verdict.limited_by,
+        "checks": [check.model_dump() for check in checks if check.passed is not None],
         "requests": report.intended,
         "ok": report.ok,
         "errors": {kind: count for kind, count in report.errors.items() if count},
-        "throughput_rps": report.completed_in_window / window_s,
-        "bytes_per_s": report.bytes_received / window_s,
+        "throughput_rps": report.completed_in_window / evidence.window_s,
+        "bytes_per_s": report.bytes_received / evidence.window_s,
         "connections_opened": report.connections_opened,
         "connections_served": report.connections_served,
         "connections_starved": report.connections_starved,
@@ -120,7 +119,7 @@ def summarise(config: ClientConfig, report: ClientReport) -> dict[str, Any]:
         "connect_us": _percentiles(report, "connect", 0),
         "send_lag_us": _percentiles(report, "send_lag", 0),
         "client_cpu_s": report.cpu_user_s + report.cpu_system_s,
-        "client_cpu_share": (report.cpu_user_s + report.cpu_system_s) / window_s,
+        "client_cpu_share": evidence.client_utilisation,
         "per_100ms": list(report.per_100ms),
     }
 
@@ -139,29 +138,20 @@ def _microseconds(value_ns: float | None) -> float | str | None:
 
 def print_report(summary: Mapping[str, Any]) -> None:
     """The summary for a person."""
-    console = Console(highlight=False)
     loop = f"open loop at {summary['rate_per_s']:g}/s" if summary["kind"] == "open" else "closed loop"
-    console.print(f"{summary['url']}: {loop}, {summary['connections']} connections, {summary['lifetime']}")
-    console.print(
-        f"{summary['throughput_rps']:,.0f} requests/s over {summary['window_s']:.1f} s, {summary['ok']:,} answered rightly"
-    )
-    if summary["errors"]:
-        console.print("errors: " + ", ".join(f"{count:,} {kind}" for kind, count in summary["errors"].items()))
-    if summary["connections_starved"]:
-        console.print(
-            f"{summary['connections_starved']} of {summary['connections']} connections were starved: they got no answer"
-            " in the window, and are in no percentile"
-        )
     at = " (at saturation: a closed loop)" if summary["kind"] == "closed" else ""
-    for label, key in (
-        ("response time" + at, "response_us"),
-        ("service time", "service_us"),
-        ("first byte", "first_byte_us"),
-    ):
-        console.print(f"{label}: " + _in_words(summary[key]))
-    console.print(f"the client used {summary['client_cpu_share']:.0%} of a core")
-    if summary["client_cpu_share"] > 0.9:
-        console.print("its core was saturated: the client may be what limits these numbers")
+    lines = [
+        f"{summary['url']}: {loop}, {summary['connections']} connections, {summary['lifetime']}",
+        f"throughput     {summary['throughput_rps']:,.0f} requests/s over {summary['window_s']:g} s",
+        f"response time  {_in_words(summary['response_us'])}{at}",
+        f"service time   {_in_words(summary['service_us'])}",
+        f"first byte     {_in_words(summary['first_byte_us'])}",
+    ]
+    if summary["kind"] == "open":
+        lines.append(f"send lag       {_in_words(summary['send_lag_us'])}")
+    lines.append(f"client CPU     {summary['client_cpu_share']:.0%} of a core")
+    lines.append(f"state          {summary['state']}{': ' + summary['reason'] if summary['reason'] else ''}")
+    Console(highlight=False).print(escape("\n".join(lines)), soft_wrap=True)
 
 
 def _in_words(percentiles: Mapping[str, float | str | None]) -> str:

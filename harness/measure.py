@@ -77,11 +77,12 @@ def measure(
         DeployError: the server did not finish as the contract says.
     """
     plateau_s = _plateau_s(runtime, trial)
-    with started(
-        runtime,
-        [_client_spec(deployed, name, trial, cores, plateau_s), _probe_spec(deployed, name, trial, cores, runtime)],
-    ) as services:
-        client, probe = services
+    config = client_config(deployed.url, trial, plateau_s=plateau_s, wait_for_start=True)
+    specs = [
+        client_spec(f"{name}-client", config, cores.client),
+        _probe_spec(deployed, name, trial, cores, runtime),
+    ]
+    with started(runtime, specs) as (client, probe):
         signalled = [probe, deployed.service] if exact else [probe]
         with EventStream(client, on_tick) as events, EventStream(probe, on_tick) as probe_events:
             probe_events.expect("ready", STEP_DEADLINE_S)
@@ -120,10 +121,11 @@ def _plateau_s(runtime: Runtime, trial: Trial) -> float:
     return min(0.1 + 0.001 * trial.load.connections, 5.0)
 
 
-def _client_spec(deployed: Deployed, name: str, trial: Trial, cores: CoreMap, plateau_s: float) -> ServiceSpec:
+def client_config(url: str, trial: Trial, *, plateau_s: float = 0.0, wait_for_start: bool) -> ClientConfig:
+    """The load client's configuration for a trial."""
     load, request = trial.load, trial.request
-    config = ClientConfig(
-        url=deployed.url,
+    return ClientConfig(
+        url=url,
         method=request.method,
         headers=request.headers,
         body_bytes=request.body.bytes,
@@ -135,15 +137,19 @@ def _client_spec(deployed: Deployed, name: str, trial: Trial, cores: CoreMap, pl
         window_s=load.window.s,
         timeout_s=load.timeout.s,
         plateau_s=plateau_s,
-        wait_for_start=True,
+        wait_for_start=wait_for_start,
     )
+
+
+def client_spec(name: str, config: ClientConfig, cores: Sequence[int]) -> ServiceSpec:
+    """The load client as a service."""
     return ServiceSpec(
-        name=f"{name}-client",
+        name=name,
         role="client",
         image="client",
         config=config.model_dump(mode="json"),
-        cores=cores.client,
-        open_files=open_files_for(trial),
+        cores=cores,
+        open_files=open_files_for(config.connections),
     )
 
 

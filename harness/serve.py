@@ -15,6 +15,7 @@ from harness.interrupt import Interruptible
 from harness.runtime.base import Service, ServiceSpec, make_owner
 from harness.spec.catalogue import load_models, option_problem
 from harness.spec.experiment import Handler, Scalar, Trial
+from harness.spec.explain import as_options
 from harness.spec.problems import did_you_mean, listed
 from harness.stage import Places, Wanted, set_stage
 from harness.terminal import Display
@@ -49,7 +50,7 @@ def trial_for(model: str, options: Sequence[str], handler: Mapping[str, str], pl
     try:
         checked = Handler.model_validate(handler)
     except ValidationError as error:
-        problems += [f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()]
+        problems += as_options(error.errors(), Handler)
     if problems:
         raise SpecError(problems)
     return Trial(model=model, options=values, handler=checked)

@@ -95,7 +95,7 @@ def set_stage(
 
 
 def _walls(trials: Sequence[Trial], display: Display) -> list[Wall]:
-    need = need_of(trials, open_files=max(open_files_for(trial) for trial in trials), backlog=BACKLOG)
+    need = need_of(trials, open_files=max(open_files_for(trial.load.connections) for trial in trials), backlog=BACKLOG)
     walls = audit(need)
     fatal = [str(wall) for wall in walls if wall.fatal]
     if fatal:

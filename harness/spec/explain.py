@@ -57,6 +57,12 @@ def explain(
     return broken
 
 
+def as_options(errors: Iterable[ErrorDetails], record: type[Record]) -> list[str]:
+    """The same words for what came from the command line, each under the option that it is about."""
+    told = [(error["loc"], _sentence(error, record, error["loc"])) for error in errors]
+    return [f"--{dotted(path)}: {what}; {fix}" for path, (what, fix) in told]
+
+
 def _sentence(error: ErrorDetails, record: type[Record], path: Where) -> tuple[str, str]:  # noqa: PLR0911 (one answer a kind)
     kind, context = error["type"], error.get("ctx", {})
     name = dotted(path) or "this"
