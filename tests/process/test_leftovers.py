@@ -161,6 +161,20 @@ class TestRecords:
             ("somebody-elses", None, False),
             ("notes.txt", None, False),
         ],
+        ids=[
+            "no-record",
+            "empty-record",
+            "torn-record",
+            "not-a-record",
+            "pid-reused",
+            "rebooted",
+            "other-host",
+            "alive",
+            "alive-by-name",
+            "dead-by-name",
+            "not-ours",
+            "a-file-s-name",
+        ],
     )
     def test_whose_a_folder_is(
         self, runtime: ProcessRuntime, workplace: Path, name: str, record: str | None, removed: bool

@@ -39,8 +39,8 @@ def client_report(**changes: Any) -> ClientReport:
 
 def mark(at_ns: int, requests: int, **changes: Any) -> ServerMark:
     """A server's counters, all others at rest."""
-    names = ("connections", "accepts", "forks", "threads", "wakeups", "bad_requests")
-    names += ("voluntary_switches", "involuntary_switches", "minor_faults")
+    names = ["connections", "accepts", "forks", "threads", "wakeups", "bad_requests"]
+    names += ["voluntary_switches", "involuntary_switches", "minor_faults"]
     fields: dict[str, Any] = dict.fromkeys(names, 0)
     fields |= {"at_ns": at_ns, "requests": requests, "cpu_user_s": 0.0, "cpu_system_s": 0.0}
     return ServerMark.model_validate({**fields, **changes})

@@ -101,6 +101,9 @@ def test_an_interrupted_write_leaves_the_old_content(tmp_path: Path) -> None:
 def test_samples_come_back_from_parquet_as_they_were(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    samples = [{"at_ns": 1, "memory_bytes": None, "threads": 3}, {"at_ns": 2, "memory_bytes": 10, "threads": 4}]
+    samples: list[dict[str, int | None]] = [
+        {"at_ns": 1, "memory_bytes": None, "threads": 3},
+        {"at_ns": 2, "memory_bytes": 10, "threads": 4},
+    ]
     store.write_samples(tmp_path / "server.parquet", samples)
     assert pq.read_table(tmp_path / "server.parquet").to_pylist() == samples

@@ -100,7 +100,7 @@ def _inner(annotation: object) -> Iterator[Record]:
         yield from _inner(argument)
 
 
-def _type(annotation: Any, metadata: list[Any]) -> str:  # noqa: ANN401, PLR0911 (any annotation; one answer a kind)
+def _type(annotation: Any, metadata: list[Any]) -> str:  # noqa: PLR0911 (any annotation; one answer a kind)
     """A type in words, as a cell of a table."""
     bounds = _bounds(metadata)
     origin = get_origin(annotation)
