@@ -126,7 +126,8 @@ def test_killed_at_any_moment_it_leaves_nothing_that_is_not_found(
             seen |= set(marks(workplace))
             runtime.clean()
             assert marks(workplace) == []
-            assert [mark for mark in seen if marked_processes(mark)] == []
+            # A launcher that was forked as its harness died ends itself, a moment later.
+            await_true(lambda: not any(marked_processes(mark) for mark in seen))  # noqa: B023 - called at once
 
 
 def test_its_own_are_removed_and_the_service_knows_it(runtime: ProcessRuntime, start: Start, workplace: Path) -> None:
