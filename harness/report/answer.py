@@ -31,7 +31,8 @@ def make_answer(study: Study) -> Answer:
     findings = tuple(_sentence(study, comparison) for comparison in comparisons)
     first, *further = _headlines(comparisons)
     headline = f"{_everywhere(comparisons)} {findings[first]}".strip()
-    more = " ".join(_sentence(study, comparisons[at], brief=True) for at in further)
+    said = comparisons[first].outcome
+    more = " ".join(_sentence(study, comparisons[at], brief=comparisons[at].outcome == said) for at in further)
     return Answer(headline, more, findings if len(findings) > 1 else ())
 
 
@@ -136,7 +137,7 @@ def _tie(comparison: Comparison, brief: bool) -> str:
     text += f", {_ratio(level[0], full=True)}{'' if brief else _more(level)})"
     behind = [other for other in comparison.others if other.ratio is not None and other not in level]
     if behind:
-        text += f"; {listed([other.side for other in behind])} {'is' if len(behind) == 1 else 'are'} behind"
+        text += f"; {_names([other.side for other in behind])} {'is' if len(behind) == 1 else 'are'} behind"
         text += f" ({comparison.leader} has {_ratio(behind[0], full=True)})"
         text += _short(comparison) if comparison.blocks < RUNS_FOR_VERDICT and not brief else ""
     return text

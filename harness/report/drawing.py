@@ -19,6 +19,9 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b6478f", "#a87800", "#3a9bd1", "#6
 """Told apart by colour-blind readers too (after Okabe and Ito, 2008), dark enough for white paper."""
 
 
+FEW_SIDES = 5
+"""Labels of more sides than these along x are set at an angle."""
+
 MOST_DOTS_IN_FILE = 400
 """Single runs beyond which an SVG file shows means, intervals and doubted runs only."""
 
@@ -142,7 +145,13 @@ def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
 
 def _x(chart: Chart) -> alt.X:
     if chart.x is None:
-        axis = alt.Axis(title=chart.x_title or None, labelAngle=0, grid=False, labelLimit=140)
+        axis = alt.Axis(
+            title=chart.x_title or None,
+            labelAngle=-35 if len(chart.sides) > FEW_SIDES else 0,
+            grid=False,
+            labelLimit=140,
+            labelOverlap=False,
+        )
         # Ordered by the domain alone: a list to sort by would become an expression with the labels in it.
         return alt.X("side:N", sort=None, scale=alt.Scale(domain=list(chart.sides)), axis=axis)
     return alt.X("x:Q", scale=_scale(chart.x), axis=_axis(chart.x, grid=chart.identity))

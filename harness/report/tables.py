@@ -109,12 +109,9 @@ def _level(label: str) -> Cell:
 
 
 def _runs(point: Point) -> Cell:
-    """How many count, and how many of the others there are: `3`, `2 + 1 failed`, `3, 1 marked`."""
-    text = f"{len(point.counted)}"
-    if point.states["marked"]:
-        text += f", {point.states['marked']} marked"
-    others = [f"{n} {state}" for state, n in sorted(point.states.items()) if state not in ("ok", "marked")]
-    return Cell(" + ".join([text, *others]), key=f"{len(point.counted)}")
+    """How many count; below, which of them are marked, and what became of the others."""
+    odd = [f"{n} {state}" for state, n in sorted(point.states.items()) if state != "ok"]
+    return Cell(f"{len(point.counted)}", ", ".join(odd), key=f"{len(point.counted)}")
 
 
 def _measured(metric: str, point: Point) -> Cell:
