@@ -10,7 +10,7 @@ from pathlib import Path
 from client.accounts import Accounts
 from client.alarm import Alarm
 from client.config import Config
-from client.connection import CONNECTING, WAITING
+from client.connection import CONNECTING
 from client.errors import CannotRunError
 from client.events import emit
 from client.loops import ClosedLoop, Loop, OpenLoop
@@ -107,7 +107,7 @@ class Run:
             await (self._edge.until(intended) if intended > _clock() else asyncio.sleep(0))
             slot.launch(intended, _clock())
         deadline_ns = _clock() + round(min(_FIRST_ANSWER_DEADLINE_S, self._config.timeout_s) * 1e9)
-        while _clock() < deadline_ns and any(slot.state in (CONNECTING, WAITING) for slot in self._slots):
+        while _clock() < deadline_ns and any(slot.state >= CONNECTING for slot in self._slots):
             await asyncio.sleep(0.001)
         if not self._shared.opened:
             raise nothing_listens(self._target, reason_of(self._shared.last_errno))

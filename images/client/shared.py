@@ -29,6 +29,7 @@ class Shared:
     connected: int = 0  # connections open now
     opened: int = 0  # over the whole life
     last_errno: int = 0  # of a connect, to explain that none succeeds
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # kept from being collected while they run
 
     # Head block: length of the body it announces. A pure function of the exact bytes, for the plain kind of head
     # only (status 2xx, a content length, persistent), so looking it up is parsing it; bounded, as heads carry dates.

@@ -7,12 +7,11 @@ from the intended connect.
 import time
 
 from client import outcome
-from client.connection import CLOSING, CONNECTING, IDLE, RESTING, WAITING, Connection
+from client.connection import CLOSING, CONNECTING, IDLE, RESTING, SETTLING, WAITING, Connection
 from client.records import key_of
 from client.response import Head, MalformedError, Response
 from client.shared import Shared
 
-_READ_BYTES = 16_384
 _FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
 
 _clock = time.monotonic_ns
@@ -72,6 +71,8 @@ class Slot(Connection):
 
     def expire(self, now_ns: int) -> None:
         """Its deadline has passed."""
+        if self.state == SETTLING:  # it had its answer in time, and the hand-over takes but a turn of the loop
+            return
         if self.state == CLOSING:  # it had its answer in time; only the server's close did not come
             self._disconnect()
             self._become_idle(now_ns)
@@ -87,15 +88,8 @@ class Slot(Connection):
         self.launch(self.intended_ns, now)
         self._fast = False
 
-    def _readable(self) -> None:
+    def data_received(self, data: bytes) -> None:
         """The hot path: a plain answer, whole in one read, to the one request that is out."""
-        try:
-            data = self._recv(_READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._broken(outcome.of_error(error.errno), _clock())
-            return
         now = _clock()
         if self._fast:
             end = data.find(b"\r\n\r\n") + 4
@@ -123,7 +117,7 @@ class Slot(Connection):
 
     def _read(self, data: bytes, now_ns: int) -> None:
         """Everything else that a read can bring."""
-        if self.state != WAITING or not data:
+        if self.state != WAITING:
             self._broken(outcome.CLOSED, now_ns)
             return
         if self._awaits_first_byte:
@@ -147,10 +141,16 @@ class Slot(Connection):
             self._shared.remember(response, head)
         self._record(outcome.OK if right else outcome.STATUS, now_ns)
         self._failures = 0
-        if head.persistent and not self._shared.per_request and not self._unwritten:
-            self._become_idle(now_ns)
-        else:
+        made = self._socket
+        if made is None or not head.persistent or self._shared.per_request or not self._all_written():
             self.state = CLOSING  # the server closes first, so that the wait after a close stays with it
+        elif self._transport is None:
+            self._settle(made)
+        else:
+            self._become_idle(now_ns)
+
+    def _settled(self) -> None:
+        self._become_idle(_clock())
 
     def _broken(self, ending: int, now_ns: int) -> None:
         """The connection is of no further use: it ended, failed, or brought what nobody asked for."""
@@ -161,9 +161,9 @@ class Slot(Connection):
         if self.state == WAITING:
             self._fail(ending, now_ns)
             return
-        was_closing = self.state == CLOSING
+        owes_notice = self.state in (SETTLING, CLOSING)
         self._disconnect()
-        if was_closing:
+        if owes_notice:
             self._become_idle(now_ns)
 
     def _fail(self, ending: int, now_ns: int) -> None:
