@@ -22,7 +22,8 @@ def converse(connection: socket.socket, session: Session) -> None:
     """Receive, answer, send, until one side is done with it. The caller still owns the socket, and closes it."""
     with contextlib.suppress(OSError):  # the client has gone: nobody is left to be told
         while data := connection.recv(RECEIVE_BYTES):
-            connection.sendall(session.receive(data))
+            if answer := session.receive(data):
+                connection.sendall(answer)
             while session.behind:
                 connection.sendall(session.receive(b""))
             if session.closing:

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 CONTRACT = 1
 _SERVER_KEYS = frozenset({"contract", "model", "host", "port", "backlog", "options", "handler"})
@@ -19,8 +18,7 @@ class ConfigError(Exception):
     """The configuration is missing or wrong: the file and what to do, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerConfig:
+class HandlerConfig(NamedTuple):
     """What is done with each request."""
 
     kind: Literal["body", "echo"]
@@ -29,8 +27,7 @@ class HandlerConfig:
     log: Literal["off", "buffered", "flush"]
 
 
-@dataclass(frozen=True, slots=True)
-class ServerConfig:
+class ServerConfig(NamedTuple):
     """Everything a server is told."""
 
     model: str

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import platform
 import resource
 import sys
 import time
@@ -40,7 +39,7 @@ def write_report(folder: Path, model: str, marks: Sequence[Mark], end: Mark) -> 
     report = {
         "contract": CONTRACT,
         "model": model,
-        "python": platform.python_version(),
+        "python": ".".join(map(str, sys.version_info[:3])),
         "switch_interval_s": sys.getswitchinterval(),
         "marks": list(marks),
         "end": end,
