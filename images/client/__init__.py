@@ -1,1 +1,20 @@
-"""The load client: makes load over HTTP and counts honestly. See docs/contract/README.md."""
+"""The load client: makes load over HTTP and counts honestly. Its conversation is in docs/contract/README.md.
+
+What is counted, precisely:
+
+- **Intended time.** Open loop: the schedule's. Closed loop: the send. A request that has to open its connection first
+  (every one with `per-request`, and the first one after a connection was lost) counts from the intended connect.
+- **Kept connections** are opened ahead, each with a first request at once, so that `first_byte` runs from the intended
+  connect to the first byte of that answer. Starved connections hold up `ready` for one second at most. These requests
+  are part of `life_ok` and `life_unknown`. `connect` and `first_byte` hold every kept connection opened before the
+  window's end; with `per-request`, those intended in the window. `connect` runs from the connect call.
+- **Send lag** (open loop only) is the send minus the later of the intended time and the moment a connection became
+  free; what waited for a connection has none. Where a connection must be opened first, the connect call is the send.
+- **Served** is a connection with any whole answer in the window, or a right one in time to a request intended in it;
+  **starved** one that was asked for something in the window and is not served. In a closed loop the two add up to the
+  connections asked for; a slow open loop may not ask every connection.
+- **Errors** hold what is not a 2xx answer, whole and in time. A right answer after its deadline is a timeout.
+- **In flight** counts every connection, starved ones too; residence counts right answers only.
+- **Bytes** are counted when their answer ends.
+- After a failure a slot goes on at once, after several in a row it rests 10, 20, … 500 ms.
+"""

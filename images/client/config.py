@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ class Config:
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = ()  # type: ignore[assignment]  # immutable and empty; read with dict()
+    headers: Mapping[str, str] = field(default_factory=dict)
     body_bytes: int = 0
     kind: Literal["closed", "open"] = "closed"
     connections: int = 1
@@ -58,7 +58,7 @@ def read(path: Path) -> Config:
 
 def problems(raw: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with a configuration, in words; empty when it can be run."""
-    known = {field.name for field in fields(Config)} | {"format"}
+    known = {each.name for each in fields(Config)} | {"format"}
     found = [f"unknown key `{key}`; known are {', '.join(sorted(known))}" for key in raw if key not in known]
     if raw.get("format") != 1:
         found.append(f"`format` must be 1, is {raw.get('format')!r}")

@@ -93,7 +93,7 @@ def reason_of(number: int) -> str:
 def request_bytes(config: Config, target: Target) -> bytes:
     """The whole request, head and body."""
     lines = [f"{config.method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
-    lines += [f"{name}: {value}" for name, value in dict(config.headers).items()]
+    lines += [f"{name}: {value}" for name, value in config.headers.items()]
     if config.body_bytes or config.method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {config.body_bytes}")
     if config.per_request:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import outcome
+from client import accounts, outcome
 from client.buckets import Histogram, indices_of
+from client.config import Config
 from client.records import Log, key_of, unpack
 from client.totals import Totals, Window
 from harness import histogram
@@ -194,3 +195,25 @@ def test_a_log_gives_back_every_row_in_order_by_whole_blocks() -> None:
     assert log.rows == 100
     assert np.concatenate(taken).tolist() == [[i, -i] for i in range(100)]
     assert log.take(20).shape == (0, 2)
+
+
+def test_folding_while_the_load_runs_gives_the_report_that_folding_at_the_end_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = Config(url="", connections=4, kind="open", rate_per_s=1000)
+    reports = []
+    for limit in (0, 1 << 30):
+        monkeypatch.setattr(accounts, "_PENDING_LIMIT_BYTES", limit)
+        books = accounts.Accounts(config)
+        books.over(9 * S, WINDOW)
+        for i in range(5_000):
+            intended = 9 * S + i * 1_000_000
+            for number in (intended, intended + 7, intended + 1_000 * i, key_of(i % 4) + 100):
+                books.requests.push(number)
+            books.lags.push(intended, i)
+            if i % 100 == 0:
+                books.keep()
+        assert (books.requests.pending_bytes == 0) == (limit == 0)
+        reports.append(books.close())
+    assert reports[0] == reports[1]
+    assert reports[0]["intended"] == reports[0]["schedule"] == 2_000
