@@ -23,7 +23,10 @@ def test_a_sound_trial_is_ok_and_nobody_gave_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "check"),
     [
-        ({"client": client_report(connections_served=8, connections_starved=2)}, "served"),
+        (
+            {"client": client_report(connections_served=10, connections_starved=2, in_flight_integral_s=24.0)},
+            "served",
+        ),
         ({"client": client_report(ok=1_999, errors={"reset": 1}, life_ok=2_999, life_unknown=1)}, "errors"),
         ({"client": client_report(in_flight_integral_s=21.0)}, "littles-law"),
         ({"client": client_report(in_flight_integral_s=19.0)}, "littles-law"),
