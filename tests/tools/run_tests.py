@@ -56,7 +56,11 @@ def main(arguments: Sequence[str]) -> int:
 def benchmarks() -> list[Sequence[str]]:
     """Every program of tests/bench/; each says by its exit status whether its bars are met."""
     modules = sorted((ROOT / "tests" / "bench").glob("*.py"))
-    return [(sys.executable, str(path)) for path in modules if '__name__ == "__main__"' in path.read_text()]
+    return [
+        (sys.executable, "-m", f"tests.bench.{path.stem}")
+        for path in modules
+        if '__name__ == "__main__"' in path.read_text()
+    ]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
