@@ -177,8 +177,9 @@ def _limit(point: Point) -> str:
 
 def _doubted(comparison: Comparison) -> str:
     point = comparison.point
-    marked = point.states["marked"]
-    return f" ({marked} of {count(len(point.counted), 'run')} marked: see the doubts)" if marked else ""
+    marked, runs = point.states["marked"], count(len(point.counted), "run")
+    whose = f"{comparison.leader}'s" if comparison.leader else "the"
+    return f"; {marked} of {whose} {runs} {'is' if marked == 1 else 'are'} marked: see the doubts" if marked else ""
 
 
 def _along(study: Study, comparisons: tuple[Comparison, ...]) -> str:

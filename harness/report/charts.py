@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.analysis.axes import numeric
 from harness.analysis.study import Point, Study
+from harness.report.scales import Axis, axis_over, log_axis, short
 from harness.report.text import between, estimated, level, scale, short_names
 from harness.spec.metrics import METRICS
 
 MOST_PANELS = 12
-DECADES_FOR_LOG = 1.5
 DRAWN_RUNS = ("ok", "marked", "invalid")
 
 
@@ -32,16 +32,6 @@ LEADS = (
     Lead("memory_bytes", "What the server held while it served."),
     Lead("context_switches_per_request", "Voluntary and involuntary, of the server's tasks."),
 )
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A quantitative axis."""
-
-    title: str
-    domain: tuple[float, float]
-    log: bool
-    ticks: tuple[float, ...] = ()  # empty: chosen by the drawing
 
 
 @dataclass(frozen=True)
@@ -83,21 +73,34 @@ def _chart(study: Study, lead: Lead) -> Chart | None:
         return None
     largest = max(_extent(drawn, lead.metric))
     size, unit = scale(largest, metric.unit)
-    panels = _panels(study, drawn, lead.metric, size)
     values = [value / size for value in _extent(drawn, lead.metric)]
+    y = axis_over(metric.title if unit == "count" else f"{metric.title} ({unit})", values)
+    panels = _panels(study, drawn, lead.metric, size)
     saturated = any(point.closed for point in drawn) and metric.quantile_of is not None
-    title = metric.title + (" (at saturation)" if saturated else "")
+    follows = saturated and lead.metric.startswith("response_")
     return Chart(
         id=lead.metric,
-        title=title,
-        note=lead.note + (" In a closed loop it follows from connections ÷ throughput." if saturated else ""),
+        title=metric.title + (" (at saturation)" if saturated else ""),
+        note=lead.note + (" In a closed loop it follows from connections ÷ throughput." if follows else ""),
         sides=_sides(study),
         x=_x_axis(study),
         x_title=_x_title(study),
-        y=_axis(metric.title if unit == "count" else f"{metric.title} ({unit})", values),
-        panels=tuple(panels[:MOST_PANELS]),
+        y=y,
+        panels=tuple(_within(panel, y) for panel in panels[:MOST_PANELS]),
         left_out=max(0, len(panels) - MOST_PANELS),
     )
+
+
+def _within(panel: Panel, axis: Axis) -> Panel:
+    """Bars end at the axis' ends: an interval that reaches zero has no place on a logarithmic axis."""
+    lowest, highest = axis.domain
+
+    def held(mean: dict[str, Any]) -> dict[str, Any]:
+        if mean["low"] is None:
+            return mean
+        return mean | {"low": max(mean["low"], lowest), "high": min(mean["high"], highest)}
+
+    return replace(panel, means=tuple(held(mean) for mean in panel.means))
 
 
 def _drawable(point: Point, metric: str) -> bool:
@@ -198,22 +201,6 @@ def _x_axis(study: Study) -> Axis | None:
     return Axis(_x_title(study), domain, log, tuple(sorted(set(levels))) if len(set(levels)) <= 10 else ())
 
 
-def _axis(title: str, values: Sequence[float]) -> Axis:
-    """From zero, or logarithmic where the values span decades."""
-    low, high = min(values), max(values)
-    if low > 0 and math.log10(high / low) >= DECADES_FOR_LOG:
-        return _log_axis(title, low, high)
-    return Axis(title, (0.0, short(high * 1.06) or 1.0), log=False)
-
-
-def _log_axis(title: str, low: float, high: float) -> Axis:
-    low, high = short(low / 1.3), short(high * 1.3)
-    steps = (1, 2, 5) if math.log10(high / low) < 3 else (1,)
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [short(step * 10.0**decade) for decade in decades for step in steps]
-    return Axis(title, (low, high), log=True, ticks=tuple(tick for tick in ticks if low <= tick <= high))
-
-
 def _littles_law(study: Study) -> Chart | None:
     """Every finished trial as a point: measured requests in flight against throughput × response time."""
     dots = [dot for point in study.points for dot in _littles_dots(study, point)]
@@ -226,9 +213,9 @@ def _littles_law(study: Study) -> Chart | None:
         title="Little's law: requests in flight = throughput × response time",
         note="Every trial is a dot, measured in two ways; off the line by more than 2 % it is marked.",
         sides=_sides(study),
-        x=_log_axis(titles[0], min(values), max(values)),
+        x=log_axis(titles[0], min(values), max(values)),
         x_title=titles[0],
-        y=_log_axis(titles[1], min(values), max(values)),
+        y=log_axis(titles[1], min(values), max(values)),
         panels=(Panel("", (), tuple(dots)),),
         identity=True,
     )
@@ -240,8 +227,3 @@ def _littles_dots(study: Study, point: Point) -> Iterable[dict[str, Any]]:
         if product and in_flight and row.state in DRAWN_RUNS:
             side = study.axes.series_of(point.factors) or row.planned.trial.model
             yield {"x": short(product), "y": short(in_flight), "side": side, "state": row.state, "id": row.planned.id}
-
-
-def short(value: float) -> float:
-    """Six significant digits: what a chart can show."""
-    return float(f"{value:.6g}")

@@ -9,7 +9,8 @@ from typing import Any
 
 import altair as alt
 
-from harness.report.charts import Axis, Chart, Panel
+from harness.report.charts import Chart, Panel
+from harness.report.scales import Axis
 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left", "cross")
 GLYPHS = ("●", "■", "▲", "◆", "▼", "▶", "◀", "✚")
@@ -89,7 +90,7 @@ def file_spec(chart: Chart) -> dict[str, Any]:
     datasets: dict[str, Any] = {}
     drawn = []
     for at, panel in enumerate(chart.panels):
-        data = panel_data(chart, panel) | ({} if dots else {"ok": []})
+        data = panel_data(chart, panel) | ({} if dots else {"counted": []})
         datasets |= {f"{at}-{name}": rows for name, rows in data.items()}
         own = [layer | {"data": {"name": f"{at}-{layer['data']['name']}"}} for layer in layers]
         drawn.append(size | {"layer": own, "title": panel.title or chart.title})
@@ -108,7 +109,8 @@ def panel_data(chart: Chart, panel: Panel) -> dict[str, list[dict[str, Any]]]:
         "means": list(panel.means),
         "bars": [mean for mean in panel.means if mean["low"] is not None],
     }
-    for state in ("ok", "marked", "invalid"):
+    data["counted"] = [run for run in panel.runs if run["state"] != "invalid"]
+    for state in ("marked", "invalid"):
         data[state] = [run for run in panel.runs if run["state"] == state]
     if chart.identity:
         data["identity"] = [{"x": end, "y": end} for end in chart.y.domain]
@@ -123,7 +125,7 @@ def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
     aside = 0 if chart.identity else 7  # single runs stand beside their mean
     layers = [on("identity").mark_line(strokeDash=[4, 4], color=style.invalid)] if chart.identity else []
     layers.append(
-        on("ok")
+        on("counted")
         .mark_point(filled=True, size=14, opacity=0.5, xOffset=aside)
         .encode(color=colour, tooltip=_run_tooltip(chart))
     )

@@ -89,7 +89,7 @@ def _table(study: Study, metrics: list[str]) -> Table:
     factors = list(short_names(study.run.plan.factors).values()) or ["point"]
     closed = any(point.closed for point in study.points)
     heads = [
-        Column(COLUMNS[metric] + (" at saturation" if closed and metric.startswith("response_") else ""), numeric=True)
+        Column(COLUMNS[metric] + (" at saturation" if closed and METRICS[metric].quantile_of else ""), numeric=True)
         for metric in metrics
     ]
     columns = [*(Column(name) for name in factors), Column("Runs"), *heads, Column("Gave out first")]

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.frames import csv_bytes, parquet_bytes, summary_frame, trials_frame
@@ -15,8 +16,17 @@ from harness.report.svg import draw
 from harness.report.tables import SummaryTable, terminal_table
 
 
-def write_report(run: Path) -> Path:
-    """Make `report/` of a run, from what is stored in it alone, and return its index.html.
+@dataclass(frozen=True)
+class Report:
+    """A report that has been written, and what the terminal says of it."""
+
+    index: Path  # report/index.html
+    answer: str  # the answer in a sentence, as the page opens with it
+    table: SummaryTable
+
+
+def make_report(run: Path) -> Report:
+    """Make `report/` of a run, from what is stored in it alone.
 
     The same results give the same bytes. An older report stays in place until the new one is whole.
 
@@ -34,7 +44,16 @@ def write_report(run: Path) -> Path:
         _swap_in(staging, run / "report")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return run / "report" / "index.html"
+    return Report(run / "report" / "index.html", make_answer(study).headline, terminal_table(study))
+
+
+def write_report(run: Path) -> Path:
+    """`make_report`, for who wants the page only: its index.html.
+
+    Raises:
+        ResultError: as `make_report`.
+    """
+    return make_report(run).index
 
 
 def _files(study: Study) -> Iterator[tuple[str, bytes]]:
@@ -60,7 +79,7 @@ def summary_table(run: Path) -> SummaryTable:
     """The main metrics of every point as strings, for the terminal.
 
     Raises:
-        ResultError: as `write_report`.
+        ResultError: as `make_report`.
     """
     return terminal_table(make_study(run))
 
@@ -69,6 +88,6 @@ def answer_line(run: Path) -> str:
     """The answer in a sentence, as the report opens with it.
 
     Raises:
-        ResultError: as `write_report`.
+        ResultError: as `make_report`.
     """
     return make_answer(make_study(run)).headline

@@ -69,7 +69,7 @@ def test_invalid_runs_cannot_win(study_of: StudyOf) -> None:
 
 def test_a_verdict_that_rests_on_marked_runs_says_so(study_of: StudyOf) -> None:
     study = study_of(Shape(THREE, repeats=5, speed=CLEAR, states={"model-reactor.r2": "marked"}))
-    assert "(1 of 5 runs marked: see the doubts)" in make_answer(study).headline
+    assert "; 1 of reactor's 5 runs is marked: see the doubts." in make_answer(study).headline
 
 
 def test_along_connections_both_ends_are_told_with_their_place(study_of: StudyOf) -> None:

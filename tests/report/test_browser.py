@@ -80,8 +80,8 @@ def test_the_page_draws_every_chart_and_loads_nothing(
     assert plots.count() == 14
     assert page.locator(".plot svg").count() == 14
     assert page.locator("#plot-throughput_rps-0 path[aria-label*='mean over runs']").count() == 9
-    assert page.locator("#plot-throughput_rps-0 path[aria-label*='state of the run: marked']").count() == 1
-    assert page.locator("#plot-throughput_rps-0 path[aria-label*='state of the run: invalid']").count() == 1
+    assert page.locator("#plot-throughput_rps-0 path[stroke='var(--marked)']").count() == 1
+    assert page.locator("#plot-throughput_rps-0 path[stroke='var(--invalid)']").count() == 1
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import answer_line, summary_table, write_report
+from harness.report import answer_line, make_report, summary_table, write_report
 from harness.report.markdown import escape
 from harness.report.page import script_safe
 from harness.report.svg import with_fixed_ids
@@ -153,6 +153,12 @@ def test_the_terminals_table_holds_the_main_metrics_as_text(tmp_path: Path) -> N
     assert re.fullmatch(r"[\d,]+/s \[[\d,]+–[\d,]+\]", table.rows[0][3])
     assert len(table.numeric) == len(table.columns) == len(table.rows[0])
     assert answer_line(run).startswith("At 32 connections, reactor leads in these runs")
+
+
+def test_one_reading_gives_page_answer_and_table(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", SMALL)
+    made = make_report(run)
+    assert (made.index, made.answer, made.table) == (run / "report/index.html", answer_line(run), summary_table(run))
 
 
 @pytest.mark.slow
