@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import EXIT_CANNOT_RUN, EXIT_DONE, EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, HarnessError
+from harness.errors import EXIT_CANNOT_RUN, EXIT_DONE, EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, HarnessError, SpecError
 
 if TYPE_CHECKING:
     from harness.experiment import Outcome
@@ -60,11 +60,14 @@ def run(
 ) -> None:
     """Run an experiment and write its report."""
     from harness.experiment import Settings, run_experiment
-    from harness.terminal import Display
+    from harness.terminal import Display, print_summary
 
+    if retry and not resume:
+        raise SpecError(["--retry goes with --resume: it runs the failed trials of an unfinished run again"])
     settings = Settings(runtime=runtime.value, resume=resume, retry=retry)
     outcome = run_experiment(spec, _places(results), settings, Display())
-    _print_summary(outcome.run)
+    if outcome.report is not None:
+        print_summary(outcome.report)
     raise typer.Exit(_exit_code(outcome, strict=strict))
 
 
@@ -84,12 +87,11 @@ def report(
     results: ResultsOption = None,
 ) -> None:
     """Make the report again from stored results; needs neither Docker nor hosts."""
-    from harness.report import write_report
+    from harness.report import make_report
     from harness.store import find_run
+    from harness.terminal import print_summary
 
-    folder = find_run(_places(results).results, name, run)
-    write_report(folder)
-    _print_summary(folder)
+    print_summary(make_report(find_run(_places(results).results, name, run)))
 
 
 @app.command()
@@ -150,15 +152,6 @@ def _places(results: Path | None = None) -> "Places":
     from harness.stage import Places
 
     return Places.under(Path(__file__).resolve().parent.parent, results)
-
-
-def _print_summary(run: Path) -> None:
-    from harness.report import answer_line, summary_table
-    from harness.terminal import print_summary
-
-    page = run / "report" / "index.html"
-    shown = page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page
-    print_summary(answer_line(run), summary_table(run), shown)
 
 
 def _exit_code(outcome: "Outcome", *, strict: bool) -> int:

@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from signal import SIGTERM
+from typing import TypeVar
 
-from harness.errors import DeployError
-from harness.result import ServerReport
+from pydantic import ValidationError
+
+from harness.errors import DeployError, HarnessError, MeasureError
+from harness.result import ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import HandlerConfig, ServerConfig
 from harness.spec.experiment import Handler, Trial
@@ -18,6 +21,7 @@ from harness.spec.experiment import Handler, Trial
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 10.0
 BACKLOG = 4096  # asked for in listen(2), the same in every model; the kernel caps it at net.core.somaxconn
+Fetched = TypeVar("Fetched", ClientReport, ProbeReport, ServerReport)
 PATTERN = b"0123456789abcdef"
 
 
@@ -31,18 +35,42 @@ class Deployed:
 
 
 @contextlib.contextmanager
-def running(runtime: Runtime, spec: ServiceSpec) -> Iterator[Service]:
-    """A service that is removed on the way out."""
+def running(runtime: Runtime, spec: ServiceSpec, notes: list[str]) -> Iterator[Service]:
+    """A service that is removed on the way out; what fails then becomes a note."""
     service = runtime.start(spec)
     try:
         yield service
     finally:
+        remove(service, notes)
+
+
+def remove(service: Service, notes: list[str]) -> None:
+    """Remove a service. Good data is never lost because cleaning failed: that becomes a note, and the next run cleans."""
+    try:
         service.remove()
+    except HarnessError as error:
+        notes.append(f"{service.spec.name} could not be removed: {error}")
+
+
+def fetch_record(service: Service, name: str, kind: type[Fetched]) -> Fetched:
+    """A JSON file that a service left, as the record it must be.
+
+    Raises:
+        MeasureError: it left none, or one that breaks the contract.
+    """
+    try:
+        return kind.model_validate_json(service.fetch(name))
+    except FileNotFoundError:
+        raise MeasureError(f"{service.spec.name}: it left no {name}; its last output:\n{service.logs()}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise MeasureError(f"{service.spec.name}: its {name} breaks the contract: {where}: {first['msg']}") from None
 
 
 @contextlib.contextmanager
 def server_up(
-    runtime: Runtime, name: str, trial: Trial, cores: Sequence[int], iterations_per_us: float
+    runtime: Runtime, name: str, trial: Trial, cores: Sequence[int], iterations_per_us: float, notes: list[str]
 ) -> Iterator[Deployed]:
     """A trial's server, listening and proved right; removed on the way out.
 
@@ -52,6 +80,7 @@ def server_up(
         trial: what to start.
         cores: CPUs of the server.
         iterations_per_us: calibration of the CPU work.
+        notes: gets what goes wrong without touching the numbers.
 
     Raises:
         DeployError: it does not start, or answers wrongly.
@@ -68,7 +97,7 @@ def server_up(
         open_files=open_files_for(trial.load.connections),
         port=config.port,
     )
-    with running(runtime, spec) as service:
+    with running(runtime, spec, notes) as service:
         proved = prove(service, config.port, trial)
         path = trial.request.path
         yield Deployed(service, f"http://{service.address}:{config.port}{path}", proved)
@@ -168,7 +197,8 @@ def stop_and_report(service: Service, exact: bool) -> ServerReport | None:
     """Ask a server to finish, and read its exit report where it writes one.
 
     Raises:
-        DeployError: it does not end in time, ends with another status than 0, or leaves no right report.
+        DeployError: it does not end in time, or ends with another status than 0.
+        MeasureError: it leaves no right report.
     """
     service.signal(SIGTERM)
     status = service.wait(STOP_DEADLINE_S)
@@ -176,12 +206,7 @@ def stop_and_report(service: Service, exact: bool) -> ServerReport | None:
         return None
     if status != 0:
         raise DeployError(f"{service.spec.name}: the server ended with status {status}, not 0:\n{service.logs()}")
-    try:
-        return ServerReport.model_validate_json(service.fetch("exit.json"))
-    except FileNotFoundError:
-        raise DeployError(f"{service.spec.name}: the server left no exit report:\n{service.logs()}") from None
-    except ValueError as error:
-        raise DeployError(f"{service.spec.name}: the exit report breaks the contract: {error}") from None
+    return fetch_record(service, "exit.json", ServerReport)
 
 
 def calibrate(runtime: Runtime, image: str, cores: Sequence[int]) -> float:
@@ -193,7 +218,7 @@ def calibrate(runtime: Runtime, image: str, cores: Sequence[int]) -> float:
     spec = ServiceSpec(
         name="calibrate", role="tool", image=image, config={}, cores=cores, command=("-m", "common.calibrate")
     )
-    with running(runtime, spec) as service:
+    with running(runtime, spec, []) as service:
         for line in service.lines(START_DEADLINE_S):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 return float(json.loads(line)["iterations_per_us"])

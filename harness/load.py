@@ -8,18 +8,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from harness import readings
+from harness.deploy import fetch_record
 from harness.errors import SpecError
+from harness.events import EventStream
 from harness.histogram import percentile
 from harness.hosts.cores import available_cores
-from harness.measure import (
-    CONNECT_DEADLINE_S,
-    STEP_DEADLINE_S,
-    EventStream,
-    client_config,
-    client_spec,
-    fetch_report,
-    started,
-)
+from harness.measure import CONNECT_DEADLINE_S, STEP_DEADLINE_S, client_config, client_spec, started
 from harness.result import ClientReport, HistogramName
 from harness.runtime.base import make_owner
 from harness.runtime.process import ProcessRuntime
@@ -72,12 +67,15 @@ def run_load(url: str, trial: Trial, places: Places, display: Display) -> Client
     owner, load = make_owner("load"), trial.load
     runtime = ProcessRuntime(owner, places.images, places.state / "work")
     spec = client_spec("load", client_config(url, trial, wait_for_start=False), available_cores())
+    length_s = load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S
     runtime.clean()
     try:
-        with display.live("load"), started(runtime, [spec]) as (client,), EventStream(client, display.tick) as events:
-            events.expect("started", CONNECT_DEADLINE_S)
-            events.expect("done", load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S)
-            return fetch_report(client)
+        with display.live("load"), started(runtime, [spec], []) as (client,):
+            with EventStream(client, length_s, display.tick) as events:
+                events.expect("started", CONNECT_DEADLINE_S)
+                events.expect("done", length_s)
+                client.wait(STEP_DEADLINE_S)
+            return fetch_record(client, "client.json", ClientReport)
     finally:
         runtime.clean()
 
@@ -89,10 +87,7 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
     `>= timeout`.
     """
     load = trial.load
-    evidence = Evidence(
-        trial=trial, concurrency="unbounded", client=report, server=None, proving_requests=0, usage={}
-    )  # fmt: skip
-    checks, verdict, state, reason = judge(evidence)
+    checks, verdict, state, reason = judge(Evidence(trial=trial, concurrency=None, client=report))
     censored = sum(report.errors.get(kind, 0) for kind in CENSORED)
     return {
         "url": url,
@@ -100,7 +95,7 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
         "connections": load.connections,
         "rate_per_s": load.rate.per_s if load.rate else None,
         "lifetime": load.lifetime,
-        "window_s": evidence.window_s,
+        "window_s": readings.window_s(report),
         "state": state,
         "reason": reason,
         "limited_by": verdict.limited_by,
@@ -108,8 +103,8 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
         "requests": report.intended,
         "ok": report.ok,
         "errors": {kind: count for kind, count in report.errors.items() if count},
-        "throughput_rps": report.completed_in_window / evidence.window_s,
-        "bytes_per_s": report.bytes_received / evidence.window_s,
+        "throughput_rps": readings.throughput_rps(report),
+        "bytes_per_s": report.bytes_received / readings.window_s(report),
         "connections_opened": report.connections_opened,
         "connections_served": report.connections_served,
         "connections_starved": report.connections_starved,
@@ -119,7 +114,7 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
         "connect_us": _percentiles(report, "connect", 0),
         "send_lag_us": _percentiles(report, "send_lag", 0),
         "client_cpu_s": report.cpu_user_s + report.cpu_system_s,
-        "client_cpu_share": evidence.client_utilisation,
+        "client_cpu_share": readings.client_utilisation(report),
         "per_100ms": list(report.per_100ms),
     }
 

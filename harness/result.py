@@ -66,32 +66,34 @@ class ClientReport(Record):
 
 
 class ServerMark(Record):
-    """A server's counters at one instant; written by images/common (docs/contract/server.md)."""
+    """A server's counters at one instant; written by images/common (docs/contract/README.md).
+
+    A server tells what it knows: only the first three are asked of every server that counts.
+    """
 
     at_ns: int = Field(description="CLOCK_MONOTONIC of the server's host, ns.")
     requests: int = Field(description="Requests answered.")
     connections: int = Field(description="Connections served (accepted and given to a handler).")
-    accepts: int = Field(description="Successful accept calls.")
-    forks: int = Field(description="Processes made.")
-    threads: int = Field(description="Threads made.")
-    wakeups: int = Field(description="Returns of epoll_wait (and its like).")
-    bad_requests: int = Field(description="Requests refused with 400, 413, 431 or 501.")
-    cpu_user_s: float = Field(description="getrusage, self and reaped children, user.")
-    cpu_system_s: float = Field(description="The same, system.")
-    voluntary_switches: int = Field(description="The same, voluntary context switches.")
-    involuntary_switches: int = Field(description="The same, involuntary ones.")
-    minor_faults: int = Field(description="The same, page faults without I/O.")
+    accepts: int | None = Field(None, description="Successful accept calls.")
+    forks: int | None = Field(None, description="Processes made.")
+    threads: int | None = Field(None, description="Threads made.")
+    wakeups: int | None = Field(None, description="Returns of epoll_wait (and its like).")
+    bad_requests: int | None = Field(None, description="Requests refused with 400, 413, 431, 501 or 505.")
+    cpu_user_s: float | None = Field(None, description="getrusage, self and reaped children, user.")
+    cpu_system_s: float | None = Field(None, description="The same, system.")
+    voluntary_switches: int | None = Field(None, description="The same, voluntary context switches.")
+    involuntary_switches: int | None = Field(None, description="The same, involuntary ones.")
+    minor_faults: int | None = Field(None, description="The same, page faults without I/O.")
 
 
-class ServerReport(Record):
-    """The exit report of a server with `counts: exact`."""
+class ServerReport(ServerMark):
+    """The exit report of a server with `counts: exact`: the exact totals of its whole life, and the marks before."""
 
     contract: Literal[1] = 1
     model: str
     python: str | None = Field(None, description="Version of the interpreter, where there is one.")
     switch_interval_s: float | None = Field(None, description="sys.getswitchinterval().")
     marks: tuple[ServerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
-    end: ServerMark = Field(description="At the end of its life: the exact totals.")
 
 
 class Sample(Record):
@@ -118,27 +120,51 @@ class Sample(Record):
     descriptors: int | None = Field(description="Open descriptors of the main process; read at edges only.")
 
 
-class ServiceUsage(Record):
-    """What a service used within the window, from the probe's samples at its edges."""
+class ProbeReport(Record):
+    """`probe.json`: what the probe saw, from its start to its end."""
 
+    format: Literal[1] = 1
+    samples: dict[str, tuple[Sample, ...]] = Field(description="By service, at regular times.")
+    edges: dict[str, tuple[Sample, ...]] = Field(description="By service, when asked for.")
+    host: tuple[dict[str, float], ...] = Field(
+        description="With each of them: at_ns, cpu_busy_s, steal_s, run_queue, and of each watched set of CPUs <set>_busy_s, <set>_steal_s."
+    )
+
+
+class ServiceUsage(Record):
+    """What a service used between two looks of the probe, one at each edge of the window.
+
+    A look may come some milliseconds late: amounts belong to `interval_s`, not to the window, and are compared as rates.
+    """
+
+    interval_s: float = Field(gt=0, description="Time between the two looks.")
     cores: int = Field(description="Cores it was given.")
-    cpu_user_s: float
-    cpu_system_s: float
+    cpu_user_s: float = Field(description="In the interval.")
+    cpu_system_s: float = Field(description="In the interval.")
     memory_bytes: int | None = Field(
-        description="Docker: mean cgroup memory over the window. Processes: PSS on the plateau after it."
+        description="Docker: mean cgroup memory over the window. Processes: PSS while connections are still held after it; none where none are held."
     )
     processes: int = Field(description="Most seen in the window.")
     threads: int = Field(description="Most seen in the window.")
-    voluntary_switches: int | None = Field(description="Within the window; none where they cannot be told.")
-    involuntary_switches: int | None
-    throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
-    others_s: float = Field(description="CPU time that others took on its cores, what a hypervisor stole included.")
+    voluntary_switches_per_s: float | None = Field(description="None where they cannot be told.")
+    involuntary_switches_per_s: float | None
+    throttled_s: float | None = Field(
+        description="Time in the interval that the CPU quota held it back; none where there is no cgroup."
+    )
+
+
+class CoreLoad(Record):
+    """How busy the cores of one side were in the window, whoever kept them busy."""
+
+    cpus: tuple[int, ...] = Field(description="Their numbers.")
+    busy: float = Field(description="Share of their time, 0 to 1.")
+    stolen: float = Field(description="Share of their time that a hypervisor took.")
 
 
 class Check(Record):
     """One of the trial's doubts about itself."""
 
-    name: Literal["served", "littles-law", "server-count", "schedule", "send-lag", "errors", "quiet"]
+    name: Literal["served", "errors", "quiet", "apart", "steady", "schedule", "send-lag", "littles-law", "server-count"]
     passed: bool | None = Field(description="None: not checkable here, and why.")
     detail: str = Field(description="The numbers, in a sentence.")
 
@@ -169,8 +195,12 @@ class TrialResult(Record):
     started: str = Field(description="Wall clock, ISO 8601, UTC.")
     elapsed_s: float = Field(description="Whole time of the trial, from first to last action.")
     overhead_s: float = Field(description="Of it, beyond warm-up and window.")
-    client: ClientReport | None
-    server: ServerReport | None = Field(description="None: counts are not checkable, or the trial failed before.")
-    usage: dict[Literal["server", "client"], ServiceUsage]
+    client: ClientReport | None = Field(description="What the load client counted; none where it never reported.")
+    servers: dict[str, ServerReport] = Field(
+        description="By service: exit reports; none where counts are not checkable."
+    )
+    usage: dict[str, ServiceUsage] = Field(description="By service.")
+    cores: dict[Literal["server", "client"], CoreLoad] = Field(description="By side.")
     checks: tuple[Check, ...]
     verdict: Verdict | None
+    notes: tuple[str, ...] = Field((), description="What went wrong without touching the numbers, such as cleaning up.")

@@ -86,7 +86,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
                 open_files=OPEN_FILES,
                 port=port,
             )
-            with running(stage.runtime, spec) as service:
+            with running(stage.runtime, spec, []) as service:
                 with interruptible.stopping_here():
                     prove(service, port, trial)
                     display.say(f"{trial.model} serves http://{service.address}:{port}/ (Ctrl-C ends it)")

@@ -128,10 +128,13 @@ def _listing(home: Path) -> str:
 
 
 def begin_trial(run: Path, trial_id: str) -> Path:
-    """An empty folder for a trial; what an interrupted attempt left there is removed."""
+    """A folder for a trial's raw files; what an earlier attempt left there is removed.
+
+    A record of that attempt (a failed one, run again) stays until the new one replaces it.
+    """
     folder = run / "trials" / trial_id
-    shutil.rmtree(folder, ignore_errors=True)
     for part in ("clients", "probes", "logs"):
+        shutil.rmtree(folder / part, ignore_errors=True)
         (folder / part).mkdir(parents=True)
     return folder
 
@@ -146,9 +149,14 @@ def write_samples(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
     write_atomically(path, sink.getvalue().to_pybytes())
 
 
+def record_path(run: Path, trial_id: str) -> Path:
+    """Where a trial's record is, once it is finished."""
+    return run / "trials" / trial_id / "trial.json"
+
+
 def commit_trial(run: Path, result: TrialResult) -> None:
     """Write `trial.json`: from here on the trial is finished."""
-    write_atomically(run / "trials" / result.id / "trial.json", result.model_dump_json(indent=1).encode() + b"\n")
+    write_atomically(record_path(run, result.id), result.model_dump_json(indent=1).encode() + b"\n")
 
 
 def read_plan(run: Path) -> Plan:
@@ -175,7 +183,7 @@ def read_trials(run: Path) -> list[TrialResult]:
     Raises:
         ResultError: one of them cannot be read.
     """
-    paths = (run / "trials" / planned.id / "trial.json" for planned in read_plan(run).trials)
+    paths = (record_path(run, planned.id) for planned in read_plan(run).trials)
     return [read_trial(path) for path in paths if path.is_file()]
 
 

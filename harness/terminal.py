@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from harness.measure import Tick
+from harness.events import Tick
 from harness.plan import Plan, PlannedTrial
-from harness.report import SummaryTable
+from harness.report import Report
 from harness.result import TrialResult
 
 _STATE_STYLE = {"ok": "green", "marked": "yellow", "invalid": "magenta", "failed": "red", "void": "red"}
@@ -127,9 +127,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
-def print_summary(answer: str, table: SummaryTable, page: Path) -> None:
-    """What a run ends with, on standard output: the answer, the table of points, where the report is."""
-    console = Console(highlight=False)
+def print_summary(report: Report) -> None:
+    """What a run ends with, on standard output: the table of points, the answer, where the report is."""
+    console, table = Console(highlight=False), report.table
     if not console.is_terminal:
         console = Console(highlight=False, width=250)  # a log or a pipe has no width to fold to
     grid = Table(box=None, pad_edge=False, header_style="bold")
@@ -137,6 +137,7 @@ def print_summary(answer: str, table: SummaryTable, page: Path) -> None:
         grid.add_column(escape(title), justify="right" if numeric else "left")
     for row in table.rows:
         grid.add_row(*(escape(cell) for cell in row))
+    page = report.index.relative_to(Path.cwd()) if report.index.is_relative_to(Path.cwd()) else report.index
     console.print(grid)
-    console.print(f"\n{escape(answer)}\n", soft_wrap=True)
+    console.print(f"\n{escape(report.answer)}\n", soft_wrap=True)
     console.print(f"report: {escape(str(page))}", soft_wrap=True)

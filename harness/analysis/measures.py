@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from harness import readings
 from harness.histogram import percentiles
 from harness.result import ClientReport, HistogramName, ServerReport, ServiceUsage, TrialResult
 from harness.spec.metrics import METRICS
@@ -30,15 +31,12 @@ def measure(result: TrialResult) -> Values:
     if result.client is None:
         return values
     values |= _of_client(result.client) | _percentiles(result, result.client)
-    requests = _requests_answered(result.client, result.server)
+    server = result.servers.get("server")
     if (usage := result.usage.get("server")) is not None:
-        values |= _of_server(usage, requests, _window_s(result.client))
-    values["throughput_times_response"] = _littles_product(result.client, result.server)
+        values |= _of_server(usage, result.client, server)
+    if (terms := readings.little(result.client, server)) is not None:
+        values["throughput_times_response"] = terms.product
     return values
-
-
-def _window_s(client: ClientReport) -> float:
-    return (client.window_end_ns - client.window_start_ns) / 1e9
 
 
 def _ratio(part: float | None, whole: float) -> float | None:
@@ -46,33 +44,27 @@ def _ratio(part: float | None, whole: float) -> float | None:
 
 
 def _of_client(client: ClientReport) -> Values:
-    window_s, failed = _window_s(client), sum(client.errors.values())
+    window_s, failed = readings.window_s(client), sum(client.errors.values())
     cpu_s = client.cpu_user_s + client.cpu_system_s
     return {
-        "throughput_rps": _ratio(client.completed_in_window, window_s),
+        "throughput_rps": readings.throughput_rps(client),
         "offered_rps": _ratio(client.intended, window_s),
         "errors": _ratio(failed, client.intended),
         "error_count": failed,
         "client_cpu_us_per_request": _ratio(cpu_s * 1e6, client.completed_in_window),
-        "client_cpu_utilisation": _ratio(cpu_s, window_s),
+        "client_cpu_utilisation": readings.client_utilisation(client),
         "served_connections": client.connections_served,
         "starved_connections": client.connections_starved,
         "in_flight": _ratio(client.in_flight_integral_s, window_s),
     }
 
 
-def _of_server(usage: ServiceUsage, requests: int, window_s: float) -> Values:
-    cpu_s = usage.cpu_user_s + usage.cpu_system_s
-    switches = (
-        None
-        if usage.voluntary_switches is None or usage.involuntary_switches is None
-        else usage.voluntary_switches + usage.involuntary_switches
-    )
+def _of_server(usage: ServiceUsage, client: ClientReport, server: ServerReport | None) -> Values:
     return {
-        "cpu_us_per_request": _ratio(cpu_s * 1e6, requests),
+        "cpu_us_per_request": readings.cpu_us_per_request(usage, client, server),
         "memory_bytes": usage.memory_bytes,
-        "context_switches_per_request": _ratio(switches, requests),
-        "server_cpu_utilisation": _ratio(cpu_s, usage.cores * window_s),
+        "context_switches_per_request": readings.switches_per_request(usage, client, server),
+        "server_cpu_utilisation": readings.cpu_utilisation(usage),
         "processes": usage.processes,
         "threads": usage.threads,
     }
@@ -92,21 +84,3 @@ def _censored_by(histogram: HistogramName, lifetime: str) -> tuple[str, ...]:
     if histogram == "first_byte" and lifetime == "keep-alive":
         return ("connect-timeout",)  # one first byte per connection, not per request
     return _CENSORED_BY[histogram]
-
-
-def _requests_answered(client: ClientReport, server: ServerReport | None) -> int:
-    """Between the window's edges: the server's own count where it is exact, else the client's."""
-    if server is not None and len(server.marks) >= 2:
-        return server.marks[-1].requests - server.marks[0].requests
-    return client.completed_in_window
-
-
-def _littles_product(client: ClientReport, server: ServerReport | None) -> float | None:
-    if not client.completed_in_window:
-        return None
-    mean_service_s = client.residence_s / client.completed_in_window
-    seconds = _window_s(client)
-    if server is not None and len(server.marks) >= 2:
-        seconds = (server.marks[-1].at_ns - server.marks[0].at_ns) / 1e9
-    rate = _ratio(_requests_answered(client, server), seconds)
-    return None if rate is None else rate * mean_service_s

@@ -60,12 +60,12 @@ def _interpreter(study: Study) -> Iterator[str]:
 
 
 def _server(row: Row) -> str:
-    return row.result.server.model if row.result and row.result.server else ""
+    return row.result.servers["server"].model if row.result else ""
 
 
 def _shares_interpreter(row: Row) -> bool:
     result = row.result
-    if result is None or result.server is None or result.server.python is None or not result.trial.handler.cpu.ns:
+    server, usage = (result.servers.get("server"), result.usage.get("server")) if result else (None, None)
+    if result is None or server is None or server.python is None or not result.trial.handler.cpu.ns:
         return False
-    usage = result.usage.get("server")
     return usage is not None and usage.threads > 2 * usage.processes

@@ -64,6 +64,6 @@ class ProbeConfig(Record):
 
     format: Literal[1] = Field(1, description="Version of this file.")
     services: dict[str, ProbeTarget] = Field(min_length=1, description="What is watched, by name.")
-    watched_cpus: tuple[int, ...] = Field((), description="CPUs whose load is summed apart: the server's.")
+    watched_cpus: dict[str, tuple[int, ...]] = Field({}, description="Sets of CPUs whose load is told apart, by name.")
     interval_s: float = Field(gt=0, description="Time between samples, seconds.")
     deadline_s: float = Field(gt=0, description="Life of the probe at most, seconds.")

@@ -41,8 +41,8 @@ def write_report(folder: Path, model: str, marks: Sequence[Mark], end: Mark) -> 
         "model": model,
         "python": ".".join(map(str, sys.version_info[:3])),
         "switch_interval_s": sys.getswitchinterval(),
+        **end,
         "marks": list(marks),
-        "end": end,
     }
     line = json.dumps(report) + "\n"
     unfinished = folder / ".exit.json.part"

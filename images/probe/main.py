@@ -31,7 +31,7 @@ SIGNALS = (EDGE, EDGE_WITH_PSS, *END)
 class Probe:
     """All services and the host."""
 
-    def __init__(self, targets: dict[str, dict[str, Any]], watched_cpus: list[int]) -> None:
+    def __init__(self, targets: dict[str, dict[str, Any]], watched_cpus: dict[str, list[int]]) -> None:
         self._watched_cpus = watched_cpus
         self._services = {name: _watch(**target) for name, target in targets.items()}
         self._live = [service for service in self._services.values() if service is not None]

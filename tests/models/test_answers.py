@@ -42,7 +42,8 @@ def test_a_chunked_body_is_put_together_and_its_trailers_are_read(model: str, fo
 def test_cpu_work_is_done_before_the_answer(model: str, folder: Path) -> None:
     with serving(model, folder, cpu_iterations=200_000) as server:
         assert server.client().ask(GET).status == 200
-        end = server.stop().end
+        end = server.stop()
+    assert end.cpu_user_s is not None
     assert end.cpu_user_s > 0.01  # twice 200,000 rounds take longer than this on any machine
 
 
@@ -72,7 +73,7 @@ def test_pipelined_requests_are_answered_in_order(model: str, folder: Path) -> N
             b"".join(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n%b" % (len(b), b) for b in bodies)
         )
         assert [client.response().body for _ in bodies] == bodies
-        assert server.stop().end.requests == len(bodies)
+        assert server.stop().requests == len(bodies)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_nothing_behind_a_closing_request_is_answered(model: str, folder: Path) 
         client = server.client()
         assert client.ask(GET_AND_CLOSE + GET).status == 200
         assert client.at_end()
-        assert server.stop().end.requests == 1
+        assert server.stop().requests == 1
 
 
 def test_a_client_that_has_stopped_sending_still_gets_its_answer(model: str, folder: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_client_that_reads_nothing_holds_up_nobody_else(model: str, folder: Pa
         for _ in range(3):
             assert len(other.ask(GET).body) == 4 << 20
         assert all(len(greedy.response().body) == 4 << 20 for _ in range(40))
-        assert server.stop().end.requests == 43
+        assert server.stop().requests == 43
 
 
 @pytest.mark.parametrize("mode", ["buffered", "flush"])

@@ -19,7 +19,7 @@ def test_what_a_child_counted_outlives_its_crash(folder: Path) -> None:
         os.kill(min(child.pid for child in parent.children()), signal.SIGKILL)
         assert client.at_end()
         assert other.ask(GET).status == 200
-        end = server.stop().end
+        end = server.stop()
     assert (end.requests, end.connections) == (4, 2)
 
 
@@ -41,5 +41,5 @@ def test_a_slot_that_is_taken_again_keeps_what_it_held(folder: Path) -> None:
             assert client.ask(GET).status == 200
             client.close()
             wait_for(lambda: not psutil.Process(server.pid).children())
-        end = server.stop().end
+        end = server.stop()
     assert (end.requests, end.forks) == (20, 21)

@@ -67,7 +67,7 @@ def test_what_is_malformed_gets_400(model: str, folder: Path) -> None:
     with serving(model, folder) as server:
         for data in (*MALFORMED.values(), *(CHUNKED + chunks for chunks in BROKEN_CHUNKS.values())):
             assert_refused(server, data, 400)
-        end = server.stop().end
+        end = server.stop()
     count = len(MALFORMED) + len(BROKEN_CHUNKS)
     assert (end.bad_requests, end.requests, end.connections) == (count, count, count)
 
@@ -92,7 +92,7 @@ def test_what_is_too_large_or_not_understood_gets_its_status(
 ) -> None:
     with serving(model, folder) as server:
         assert_refused(server, data, status)
-        assert server.stop().end.bad_requests == 1
+        assert server.stop().bad_requests == 1
 
 
 def test_a_client_that_goes_on_sending_can_still_read_why_it_was_refused(model: str, folder: Path) -> None:

@@ -61,7 +61,12 @@ def probe(tmp_path: Path) -> Iterator[Probe]:
     started: list[RunningProbe] = []
 
     def start(interval_s: float = 0.05, deadline_s: float = 60.0, **services: dict[str, int]) -> RunningProbe:
-        config = {"services": services, "watched_cpus": [0], "interval_s": interval_s, "deadline_s": deadline_s}
+        config = {
+            "services": services,
+            "watched_cpus": {"here": [0]},
+            "interval_s": interval_s,
+            "deadline_s": deadline_s,
+        }
         started.append(RunningProbe(tmp_path / f"probe-{len(started)}", config))
         assert started[-1].event() == {"event": "ready"}
         return started[-1]

@@ -82,7 +82,13 @@ def test_another_container_is_found_and_read(
     """In a cgroup namespace of its own the path of another container's cgroup leads nowhere; it is found all the same."""
     busy.reload()
     target = {"pid": busy.attrs["State"]["Pid"], "cgroup": True}
-    config = {"format": 1, "services": {"server": target}, "watched_cpus": [0], "interval_s": 0.2, "deadline_s": 60.0}
+    config = {
+        "format": 1,
+        "services": {"server": target},
+        "watched_cpus": {"here": [0]},
+        "interval_s": 0.2,
+        "deadline_s": 60.0,
+    }
     probe = client.containers.create(
         image,
         network_mode="none",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.result import ClientReport, ServerMark, ServerReport, ServiceUsage, TrialResult
+from harness.result import ClientReport, CoreLoad, ServerMark, ServerReport, ServiceUsage, TrialResult
 from harness.spec.experiment import Trial
 from harness.verdict import Evidence
 
@@ -46,31 +46,39 @@ def mark(at_ns: int, requests: int, **changes: Any) -> ServerMark:
     return ServerMark.model_validate({**fields, **changes})
 
 
-def server_report(end_requests: int = 3_001, **changes: Any) -> ServerReport:
+def server_report(requests: int = 3_001, **changes: Any) -> ServerReport:
     """A server that counted the same as `client_report`, and one proving request."""
     fields: dict[str, Any] = {
+        **mark(4_000_000_000, requests).model_dump(),
         "model": "reactor",
         "marks": (mark(1_000_000_000, 501), mark(3_000_000_000, 2_501)),
-        "end": mark(4_000_000_000, end_requests),
     }
     return ServerReport.model_validate({**fields, **changes})
 
 
 def usage(cpu_s: float = 0.5, **changes: Any) -> ServiceUsage:
-    """One core, used for `cpu_s` seconds of the window."""
+    """One core, used for `cpu_s` seconds of a window of 2 s."""
     fields: dict[str, Any] = {
+        "interval_s": 2.0,
         "cores": 1,
         "cpu_user_s": cpu_s,
         "cpu_system_s": 0.0,
         "memory_bytes": 10_000_000,
         "processes": 1,
         "threads": 1,
-        "voluntary_switches": 100,
-        "involuntary_switches": 10,
+        "voluntary_switches_per_s": 50.0,
+        "involuntary_switches_per_s": 5.0,
         "throttled_s": None,
-        "others_s": 0.0,
     }
     return ServiceUsage.model_validate({**fields, **changes})
+
+
+def cores(server: float = 0.25, client: float = 0.25, client_cpu: int = 0) -> dict[str, CoreLoad]:
+    """Both sides' cores, with the shares of their time that somebody kept them busy."""
+    return {
+        "server": CoreLoad(cpus=(1,), busy=server, stolen=0.0),
+        "client": CoreLoad(cpus=(client_cpu,), busy=client, stolen=0.0),
+    }
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -81,7 +89,8 @@ def evidence(**changes: Any) -> Evidence:
         "client": client_report(),
         "server": server_report(),
         "proving_requests": 1,
-        "usage": {"server": usage()},
+        "usage": usage(),
+        "cores": cores(),
     }
     return Evidence(**{**fields, **changes})
 
@@ -103,8 +112,9 @@ def trial_result(trial_id: str = "base.r1", **changes: Any) -> TrialResult:
         "elapsed_s": 7.0,
         "overhead_s": 1.0,
         "client": client_report(),
-        "server": server_report(),
+        "servers": {"server": server_report()},
         "usage": {"server": usage()},
+        "cores": cores(),
         "checks": (),
         "verdict": None,
     }

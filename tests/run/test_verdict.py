@@ -7,11 +7,19 @@ import pytest
 from harness.histogram import index_of
 from harness.spec.experiment import Trial
 from harness.verdict import Evidence, judge
-from tests.run.records import client_report, evidence, server_report, usage
+from tests.run.records import client_report, cores, evidence, mark, server_report, usage
+
+STARVED = client_report(connections_served=8, connections_starved=2)
+SATURATED = {"usage": usage(1.95), "cores": cores(server=0.98)}
 
 
 def failed_checks(judged: Evidence) -> list[str]:
     return [check.name for check in judge(judged)[0] if check.passed is False]
+
+
+def errors(**kinds: int) -> dict[str, Any]:
+    failed = sum(kinds.values())
+    return {"errors": kinds, "ok": 2_000 - failed, "life_ok": 3_000 - failed, "life_unknown": failed}
 
 
 def test_a_sound_trial_is_ok_and_nobody_gave_out() -> None:
@@ -23,17 +31,17 @@ def test_a_sound_trial_is_ok_and_nobody_gave_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "check"),
     [
-        (
-            {"client": client_report(connections_served=10, connections_starved=2, in_flight_integral_s=24.0)},
-            "served",
-        ),
-        ({"client": client_report(ok=1_999, errors={"reset": 1}, life_ok=2_999, life_unknown=1)}, "errors"),
+        ({"client": STARVED}, "served"),
+        ({"client": client_report(**errors(reset=1))}, "errors"),
         ({"client": client_report(in_flight_integral_s=21.0)}, "littles-law"),
         ({"client": client_report(in_flight_integral_s=19.0)}, "littles-law"),
-        ({"server": server_report(end_requests=3_000)}, "server-count"),  # one answer too few
-        ({"server": server_report(end_requests=3_002)}, "server-count"),  # one too many
+        ({"server": server_report(3_000)}, "server-count"),  # one answer too few
+        ({"server": server_report(3_002)}, "server-count"),  # one too many
         ({"client": client_report(schedule=2_010)}, "schedule"),
-        ({"usage": {"server": usage(others_s=0.3)}}, "quiet"),
+        ({"cores": cores(server=0.4)}, "quiet"),
+        ({"cores": cores(client_cpu=1)}, "apart"),
+        ({"client": client_report(per_100ms=(200,) * 7 + (0,) * 6 + (86,) * 7)}, "steady"),
+        ({"client": client_report(per_100ms=(140,) * 10 + (60,) * 10)}, "steady"),
     ],
 )
 def test_each_doubt_marks_the_trial_and_says_which(changes: dict[str, Any], check: str) -> None:
@@ -45,11 +53,10 @@ def test_each_doubt_marks_the_trial_and_says_which(changes: dict[str, Any], chec
 
 
 def test_requests_of_unknown_fate_may_or_may_not_have_been_counted() -> None:
-    for counted in (3_001, 3_004, 3_006):
-        client = client_report(life_unknown=5)
-        assert failed_checks(evidence(client=client, server=server_report(end_requests=counted))) == []
     client = client_report(life_unknown=5)
-    assert failed_checks(evidence(client=client, server=server_report(end_requests=3_007))) == ["server-count"]
+    for counted in (3_001, 3_004, 3_006):
+        assert failed_checks(evidence(client=client, server=server_report(counted))) == []
+    assert failed_checks(evidence(client=client, server=server_report(3_007))) == ["server-count"]
 
 
 def test_without_counts_the_server_is_not_checkable_rather_than_failed() -> None:
@@ -58,19 +65,34 @@ def test_without_counts_the_server_is_not_checkable_rather_than_failed() -> None
     assert state == "ok"
 
 
+def test_of_a_foreign_server_only_the_client_is_judged() -> None:
+    judged = evidence(concurrency=None, server=None, usage=None, cores=None, client=STARVED)
+    _, verdict, state, _ = judge(judged)
+    assert (verdict.limited_by, state) == ("worker pool", "marked")
+
+
+def test_marks_that_came_late_do_not_speak_for_the_window() -> None:
+    late = server_report(marks=(mark(1_100_000_000, 501), mark(3_400_000_000, 4_000)))
+    assert failed_checks(evidence(server=late)) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "culprit", "state"),
     [
-        ({"usage": {"server": usage(1.9)}}, "server cpu", "ok"),
+        (SATURATED, "server cpu", "ok"),
         ({"client": client_report(cpu_user_s=1.9)}, "client cpu", "invalid"),
-        ({"client": client_report(cpu_user_s=1.9), "usage": {"server": usage(1.9)}}, "server cpu", "ok"),
-        ({"usage": {"server": usage(1.0, throttled_s=0.5)}}, "throttling", "ok"),
-        ({"client": client_report(connections_served=8, connections_starved=2)}, "worker pool", "marked"),
+        ({"cores": cores(client=0.95)}, "client cpu", "invalid"),  # by whoever
+        ({**SATURATED, "client": client_report(cpu_user_s=1.9)}, "server cpu", "ok"),
+        ({"usage": usage(throttled_s=0.5)}, "throttling", "ok"),
+        ({"client": client_report(**errors(timeout=300))}, "errors", "marked"),
         (
-            {"client": client_report(ok=1_900, errors={"timeout": 100}, life_ok=2_900, life_unknown=101)},
+            {"client": client_report(**errors(closed=2_000), connections_served=0, connections_starved=10)},
             "errors",
             "marked",
         ),
+        ({"client": STARVED, "concurrency": "workers"}, "worker pool", "marked"),
+        ({**SATURATED, "client": STARVED, "concurrency": "workers"}, "worker pool", "marked"),
+        ({**SATURATED, "client": STARVED}, "server cpu", "marked"),
     ],
 )
 def test_the_verdict_names_who_gave_out(changes: dict[str, Any], culprit: str, state: str) -> None:
@@ -79,11 +101,12 @@ def test_the_verdict_names_who_gave_out(changes: dict[str, Any], culprit: str, s
     assert verdict.evidence
 
 
-def test_a_saturated_server_without_a_pool_is_not_called_a_full_pool() -> None:
-    starved = client_report(connections_served=8, connections_starved=2)
-    saturated = {"server": usage(1.95)}
-    assert judge(evidence(client=starved, usage=saturated))[1].limited_by == "server cpu"
-    assert judge(evidence(client=starved, usage=saturated, concurrency="workers"))[1].limited_by == "worker pool"
+def test_a_window_too_short_for_every_connection_is_no_full_pool() -> None:
+    short = client_report(connections_served=8, connections_starved=2, completed_in_window=20, residence_s=0.2)
+    checks, verdict, _, reason = judge(evidence(client=short, server=None, concurrency="workers"))
+    assert verdict.limited_by == "nobody"
+    assert "2.0 answers a connection" in (reason or "")
+    assert checks[0].passed is False
 
 
 @pytest.mark.parametrize(("lag_us", "state"), [(400, "ok"), (2_500, "invalid")])

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.histogram import index_of
 from harness.plan import Plan, PlannedTrial
-from harness.result import ClientReport, ServerMark, ServerReport, ServiceUsage, State, TrialResult, Verdict
+from harness.result import ClientReport, CoreLoad, ServerMark, ServerReport, ServiceUsage, State, TrialResult, Verdict
 from harness.spec.experiment import Experiment, Trial
 
 WINDOW_S = 2.0
@@ -145,10 +145,14 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
         elapsed_s=3.0 + (overhead := 1.2 + chance.random() * 0.4),
         overhead_s=overhead,
         client=client,
-        server=None if client is None else _server(planned, client),
-        usage={}
+        servers={} if client is None else {"server": _server(planned, client)},
+        usage={} if client is None else {"server": _usage(client, connections, chance)},
+        cores={}
         if client is None
-        else {"server": _usage(client, connections, chance), "client": _usage(client, 1, chance)},
+        else {
+            "server": CoreLoad(cpus=(1,), busy=0.99, stolen=0.0),
+            "client": CoreLoad(cpus=(0,), busy=0.7, stolen=0.0),
+        },
         checks=(),
         verdict=None
         if failed
@@ -209,20 +213,24 @@ def _server(planned: PlannedTrial, client: ClientReport) -> ServerReport:
     start, end = client.window_start_ns, client.window_end_ns
     marks = (mark(start, 1_000), mark(end, 1_000 + client.completed_in_window))
     return ServerReport(
-        model=planned.factors.get("model", "reactor"), python="3.13", switch_interval_s=0.005, marks=marks, end=marks[1]
+        **marks[1].model_dump(),
+        model=planned.factors.get("model", "reactor"),
+        python="3.13",
+        switch_interval_s=0.005,
+        marks=marks,
     )
 
 
 def _usage(client: ClientReport, tasks: int, chance: random.Random) -> ServiceUsage:
     return ServiceUsage(
+        interval_s=WINDOW_S,
         cores=1,
         cpu_user_s=0.8 * WINDOW_S,
         cpu_system_s=0.19 * WINDOW_S,
         memory_bytes=20_000_000 + 300_000 * tasks + chance.randrange(100_000),
         processes=1,
         threads=tasks,
-        voluntary_switches=int(client.completed_in_window * 0.3),
-        involuntary_switches=100,
+        voluntary_switches_per_s=client.completed_in_window * 0.3 / WINDOW_S,
+        involuntary_switches_per_s=50.0,
         throttled_s=0.0,
-        others_s=0.0,
     )

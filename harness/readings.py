@@ -1,0 +1,103 @@
+"""Rates and ratios of one trial, from what client, server and probe reported: one home for each formula. Pure.
+
+Client, server and probe each look at their own instants. An amount is therefore turned into a rate over its own
+interval first, and rates are compared.
+"""
+
+from dataclasses import dataclass
+
+from harness.result import ClientReport, ServerReport, ServiceUsage
+
+LATE = 0.01
+"""Share of the window by which a server's marks may miss the window's edges and still count for it."""
+
+
+@dataclass(frozen=True)
+class Little:
+    """The terms of Little's law, N = X · R (J. D. C. Little, 1961), over the served connections."""
+
+    in_flight: float  # N, integrated by the client
+    throughput_rps: float  # X
+    response_s: float  # R, mean, from the actual send
+    counted_by: str  # whose count X is
+
+    @property
+    def product(self) -> float:
+        """X · R."""
+        return self.throughput_rps * self.response_s
+
+
+def window_s(client: ClientReport) -> float:
+    """Length of the window, seconds."""
+    return (client.window_end_ns - client.window_start_ns) / 1e9
+
+
+def throughput_rps(client: ClientReport) -> float:
+    """Right answers that arrived in the window, per second."""
+    return client.completed_in_window / window_s(client)
+
+
+def client_utilisation(client: ClientReport) -> float:
+    """The client is one thread: its own CPU over one core."""
+    return (client.cpu_user_s + client.cpu_system_s) / window_s(client)
+
+
+def server_rate_rps(server: ServerReport) -> float | None:
+    """Requests per second between the server's first and last mark; None without two of them."""
+    if len(server.marks) < 2:
+        return None
+    first, last = server.marks[0], server.marks[-1]
+    return (last.requests - first.requests) / ((last.at_ns - first.at_ns) / 1e9)
+
+
+def marks_fit(client: ClientReport, server: ServerReport) -> bool:
+    """Whether the server's marks lie close enough to the window's edges for its count to be the window's."""
+    if len(server.marks) < 2:
+        return False
+    edges = (client.window_start_ns, client.window_end_ns)
+    allowed_ns = LATE * (edges[1] - edges[0])
+    marks = (server.marks[0], server.marks[-1])
+    return all(abs(mark.at_ns - edge) <= allowed_ns for mark, edge in zip(marks, edges, strict=True))
+
+
+def little(client: ClientReport, server: ServerReport | None) -> Little | None:
+    """The terms of Little's law; None where nothing was answered.
+
+    X is the server's count where it is exact and taken at the window's edges, else the client's.
+    """
+    if not client.completed_in_window:
+        return None
+    counted, by = throughput_rps(client), "the client"
+    if server is not None and marks_fit(client, server):
+        counted, by = server_rate_rps(server) or 0.0, "the server"
+    in_flight = client.in_flight_integral_s / window_s(client)
+    return Little(in_flight, counted, client.residence_s / client.completed_in_window, by)
+
+
+def cpu_utilisation(usage: ServiceUsage) -> float:
+    """CPU used over CPU given."""
+    return cpu_share(usage) / usage.cores
+
+
+def cpu_share(usage: ServiceUsage) -> float:
+    """CPU-seconds per second."""
+    return (usage.cpu_user_s + usage.cpu_system_s) / usage.interval_s
+
+
+def cpu_us_per_request(usage: ServiceUsage, client: ClientReport, server: ServerReport | None) -> float | None:
+    """Server CPU per request, microseconds; None where nothing was answered."""
+    rate = _answered_rps(client, server)
+    return cpu_share(usage) / rate * 1e6 if rate else None
+
+
+def switches_per_request(usage: ServiceUsage, client: ClientReport, server: ServerReport | None) -> float | None:
+    """Voluntary and involuntary context switches per request; None where they cannot be told."""
+    rate = _answered_rps(client, server)
+    if usage.voluntary_switches_per_s is None or usage.involuntary_switches_per_s is None or not rate:
+        return None
+    return (usage.voluntary_switches_per_s + usage.involuntary_switches_per_s) / rate
+
+
+def _answered_rps(client: ClientReport, server: ServerReport | None) -> float:
+    counted = None if server is None else server_rate_rps(server)
+    return throughput_rps(client) if counted is None else counted

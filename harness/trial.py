@@ -1,0 +1,94 @@
+"""One trial, from a server that is not there to a record: deploy, measure, judge, store what came raw."""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import store
+from harness.deploy import server_up
+from harness.errors import TrialError
+from harness.events import Tick
+from harness.measure import Job, Take, measure
+from harness.plan import PlannedTrial
+from harness.result import TrialResult
+from harness.stage import Stage
+from harness.usage import core_loads, usage_of
+from harness.verdict import Evidence, judge
+
+
+def run_trial(
+    run: Path, planned: PlannedTrial, stage: Stage, iterations_per_us: float, on_tick: Callable[[Tick], None]
+) -> TrialResult:
+    """One record, whatever happens to the trial: what came before it broke is kept and stored.
+
+    Args:
+        run: the run's folder; the trial's raw reports go there.
+        planned: the trial.
+        stage: where it runs.
+        iterations_per_us: calibration of the CPU work.
+        on_tick: told about progress.
+    """
+    trial, model = planned.trial, stage.models[planned.trial.model]
+    started, begun_s = datetime.now(UTC), time.monotonic()
+    folder = store.begin_trial(run, planned.id)
+    job = Job(planned.id, trial, stage.cores(trial), model.counts == "exact", on_tick)
+    os.sched_setaffinity(0, job.cores.client)  # the harness itself stays off the server's cores
+    take, proved, trouble = Take(), 0, None
+    try:
+        with server_up(stage.runtime, planned.id, trial, job.cores.server, iterations_per_us, take.notes) as deployed:
+            proved = deployed.proving_requests
+            measure(stage.runtime, deployed, job, take)
+    except TrialError as error:
+        trouble = str(error)
+    elapsed_s = time.monotonic() - begun_s
+    _store_raw(folder, take)
+    return TrialResult(
+        **planned.model_dump(include={"id", "point", "repeat", "block", "order", "factors"}),
+        trial=trial,
+        runtime=stage.runtime.name,
+        started=f"{started:%Y-%m-%dT%H:%M:%S}.{started.microsecond // 1000:03}Z",
+        elapsed_s=elapsed_s,
+        overhead_s=elapsed_s - trial.load.warmup.s - trial.load.window.s,
+        client=take.client,
+        servers={"server": take.server} if take.server is not None else {},
+        notes=tuple(take.notes),
+        **_judgement(job, take, stage, proved, trouble),
+    )
+
+
+def _judgement(job: Job, take: Take, stage: Stage, proved: int, trouble: str | None) -> dict[str, Any]:
+    """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
+    usage, cores = None, {}
+    if take.client is not None and take.probe is not None:
+        usage = usage_of(take.probe, "server", job.trial.limits.cores, take.server)
+        cores = core_loads(take.probe.host, take.client, job.cores)
+        if usage is None and trouble is None:
+            trouble = "the server's processes were gone before the window ended"
+    known: dict[str, Any] = {"usage": {"server": usage} if usage is not None else {}, "cores": cores}
+    if trouble is not None or take.client is None:
+        return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
+    evidence = Evidence(
+        trial=job.trial,
+        concurrency=stage.models[job.trial.model].concurrency,
+        client=take.client,
+        server=take.server,
+        proving_requests=proved,
+        usage=usage,
+        cores=cores,
+    )
+    checks, verdict, state, reason = judge(evidence)
+    return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}
+
+
+def _store_raw(folder: Path, take: Take) -> None:
+    if take.client is not None:
+        store.write_atomically(folder / "clients" / "0.json", take.client.model_dump_json(indent=1).encode())
+    if take.probe is not None:
+        looks = {name: [look.model_dump() for look in samples] for name, samples in take.probe.samples.items()}
+        for name, samples in {**looks, "host": [dict(look) for look in take.probe.host]}.items():
+            store.write_samples(folder / "probes" / f"{name}.parquet", samples)
+    for name, text in take.logs.items():
+        store.write_atomically(folder / "logs" / f"{name}.log", text.encode())
