@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.deploy import BACKLOG, calibrate, open_files_for
-from harness.errors import HostError, RuntimeUnavailable
+from harness.errors import HostError, RuntimeUnavailable, SpecError
 from harness.hosts.audit import Wall, audit, need_of
 from harness.hosts.cores import CoreMap, available_cores, divide_cores
 from harness.hosts.facts import collect_facts
@@ -54,7 +54,10 @@ class Stage:
         return divide_cores(self.available, trial.limits.cores)
 
     def calibrate(self, plan: Plan) -> float | None:
-        """Iterations of the shared work loop per microsecond, where any trial needs them."""
+        """Iterations of the shared work loop per microsecond, where any trial needs them.
+
+        One calibration for all models: they share the loop, and must do the same work.
+        """
         working = [planned.trial for planned in plan.trials if planned.trial.handler.cpu.ns]
         if not working:
             return None
@@ -76,10 +79,12 @@ def set_stage(
     """Make everything ready for trials.
 
     Raises:
+        SpecError: CPU work is asked of a model that does not share its loop.
         RuntimeUnavailable: the wanted runtime is not there, or cannot honour a trial.
         ImageError: an image does not build.
         HostError: this host lacks what a trial needs.
     """
+    _refuse_work_that_is_not_shared(trials, models)
     folders = [*sorted({trial.model for trial in trials}), "client", "probe"]
     runtime, note, digests = _choose_runtime(folders, places, wanted, owner, display)
     display.say(note)
@@ -129,6 +134,16 @@ def _processes(folders: Sequence[str], places: Places, owner: Owner, note: str) 
 
     digests = {folder: content_digest(places.images, folder) for folder in folders}
     return ProcessRuntime(owner, places.images, places.state / "work"), note, digests
+
+
+def _refuse_work_that_is_not_shared(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
+    own = sorted({trial.model for trial in trials if trial.handler.cpu.ns and "common" not in models[trial.model].uses})
+    if own:
+        raise SpecError(
+            [
+                f"handler.cpu: {', '.join(own)} does not use images/common, whose work loop this is; leave `cpu` out for it"
+            ]
+        )
 
 
 def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.spec.experiment import Experiment, Record, Scalar, Trial
 from harness.spec.levels import Level, Value, matching
@@ -10,6 +10,7 @@ from harness.spec.model import Model
 from harness.spec.paths import HEADERS, OPTIONS
 
 Point = tuple[Level, ...]  # one level of each factor, in the spec's order
+Changed = TypeVar("Changed", bound=Record)
 Defaults = Callable[[str], Mapping[str, Scalar]]  # model: its options with their defaults
 
 
@@ -67,27 +68,25 @@ def trial_at(base: Trial, settings: Mapping[str, Value], defaults: Defaults) -> 
         settings: dotted path: typed value, checked before.
         defaults: tells a model's options.
     """
-    options: dict[str, Any] = dict(base.options)
-    if "model" in settings:
-        options = dict(defaults(str(settings["model"])))
+    trial = base
+    options: dict[str, Any] = dict(defaults(str(settings["model"])) if "model" in settings else base.options)
     headers: dict[str, Any] = dict(base.request.headers)
-    changes: dict[str, dict[str, Any]] = {}
-    top: dict[str, Any] = {}
     for path, value in settings.items():
-        section, _, key = path.partition(".")
         if path.startswith(OPTIONS):
-            options[key] = value
+            options[path.removeprefix(OPTIONS)] = value
         elif path.startswith(HEADERS):
             headers[path.removeprefix(HEADERS)] = value
-            changes.setdefault("request", {})["headers"] = headers
-        elif key:
-            changes.setdefault(section, {})[key] = value
         else:
-            top[section] = value
-    for section, update in changes.items():
-        record: Record = getattr(base, section)
-        top[section] = record.model_copy(update=update)
-    return base.model_copy(update={**top, "options": options})
+            trial = _changed(trial, path.split("."), value)
+    if headers != base.request.headers:
+        trial = _changed(trial, ["request", "headers"], headers)
+    return trial.model_copy(update={"options": options})
+
+
+def _changed(record: Changed, path: Sequence[str], value: object) -> Changed:
+    """A copy of a record, however deep the key that changes."""
+    key, *deeper = path
+    return record.model_copy(update={key: _changed(getattr(record, key), deeper, value) if deeper else value})
 
 
 def defaults_from(models: Mapping[str, Model]) -> Defaults:
