@@ -147,7 +147,9 @@ def prove(service: Service, port: int, trial: Trial) -> int:
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
         try:
-            status, body = _ask(service.address, port, trial, deadline - time.monotonic())
+            # In attempts: a port that somebody else holds may accept and never answer, while the server has ended.
+            patience_s = min(2 + 2 * trial.handler.cpu.s, deadline - time.monotonic())
+            status, body = _ask(service.address, port, trial, patience_s)
             break
         except (OSError, http.client.HTTPException) as error:
             if not service.running():

@@ -85,11 +85,12 @@ def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | 
     """Checks, verdict, state of the trial, and the reason for a state other than ok."""
     checks = tuple(check(evidence) for check in _CHECKS)
     verdict = next(_suspects(evidence))
+    doubts = [check.detail for check in checks if check.passed is False]
     if verdict.limited_by in ("client cpu", "client lag"):
-        return checks, verdict, "invalid", f"the client gave out, not the server: {verdict.evidence}"
-    failed = [check for check in checks if check.passed is False]
-    if failed:
-        return checks, verdict, "marked", "; ".join(check.detail for check in failed)
+        gave_out = f"the client gave out, not the server: {verdict.evidence}"
+        return checks, verdict, "invalid", "; ".join([gave_out, *doubts])
+    if doubts:
+        return checks, verdict, "marked", "; ".join(doubts)
     return checks, verdict, "ok", None
 
 
