@@ -9,7 +9,9 @@ What is counted, precisely:
   are part of `life_ok` and `life_unknown`. `connect` and `first_byte` hold every kept connection opened before the
   window's end; with `per-request`, those intended in the window. `connect` runs from the connect call.
 - **Send lag** (open loop only) is the send minus the later of the intended time and the moment a connection became
-  free; what waited for a connection has none. Where a connection must be opened first, the connect call is the send.
+  free: waiting for a busy server is none. What became due while the client itself did not look lags by the rest of that
+  absence, if a connection was free in it or was found answered after it, however long it waits for the server then.
+  Where a connection must be opened first, the connect call is the send.
 - **Served** is a connection with any whole answer in the window, or a right one in time to a request intended in it;
   **starved** one that was asked for something in the window and is not served. In a closed loop the two add up to the
   connections asked for; a slow open loop may not ask every connection.

@@ -53,9 +53,7 @@ class Run:
         rate_per_s = self._config.rate_per_s
         if rate_per_s is None:
             return ClosedLoop()
-        return OpenLoop(
-            rate_per_s, self._pace, self._accounts, self._timeout_ns, next_turn=self._loop.call_soon
-        )
+        return OpenLoop(rate_per_s, self._pace, self._accounts, self._timeout_ns, next_turn=self._loop.call_soon)
 
     def _make_shared(self) -> Shared:
         config, accounts = self._config, self._accounts
