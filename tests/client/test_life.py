@@ -12,6 +12,8 @@ import pytest
 from tests.client.running import DEADLINE_S, await_event, checked, client, configure, finish, run, start
 from tests.client.servers import CLOSE_RESPONSE, OK_RESPONSE, answering, running, silent
 
+pytestmark = pytest.mark.slow
+
 S = 1_000_000_000
 
 

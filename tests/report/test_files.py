@@ -18,6 +18,8 @@ from harness.report.page import script_safe
 from harness.report.svg import with_fixed_ids
 from tests.tools.synthetic import Shape, make_run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SMALL = Shape({"model": ("ppc", "reactor"), "load.connections": ("1", "32")}, repeats=3)
 HOSTILE = (

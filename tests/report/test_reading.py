@@ -11,6 +11,8 @@ from harness.errors import ResultError
 from harness.report import summary_table, write_report
 from tests.tools.synthetic import Shape, make_run
 
+pytestmark = pytest.mark.slow
+
 SMALL = Shape({"model": ("a", "b")}, repeats=2)
 
 
