@@ -45,13 +45,13 @@ def _nothing(study: Study) -> str:
 
 
 def _headlines(comparisons: tuple[Comparison, ...]) -> list[int]:
-    """The far end of x in the first panel, its near end, and the far end of the second panel."""
+    """The far end of x in the first panel, its near end, and the far end of the second panel; what can be told apart first."""
     first = [at for at, comparison in enumerate(comparisons) if comparison.panel == comparisons[0].panel]
     chosen = [first[-1], *first[:1]] if len(first) > 1 else first
     if first[-1] + 1 < len(comparisons):
         panel = comparisons[first[-1] + 1].panel
         chosen.append(max(at for at, comparison in enumerate(comparisons) if comparison.panel == panel))
-    return chosen
+    return sorted(chosen, key=lambda at: comparisons[at].outcome not in ("wins", "leads"))
 
 
 def _everywhere(comparisons: tuple[Comparison, ...]) -> str:
