@@ -30,9 +30,9 @@ class ClientReport(Record):
         description="Requests whose intended send time lies in the window. Closed loop: requests sent in it."
     )
     sent: int = Field(description="Of these, sent.")
-    ok: int = Field(description="Of these, answered rightly (status 2xx, whole body) in time.")
+    ok: int = Field(description="Of these, answered rightly (the status and length expected, 2xx where none is; whole body) in time.")
     errors: dict[str, int] = Field(
-        description="Of these, by kind: timeout, refused, reset, closed, status, malformed, unsent, connect-timeout, other."
+        description="Of these, by kind: timeout, refused, reset, closed, status, wrong (another length of body than expected), malformed, unsent, connect-timeout, other."
     )
     schedule: int | None = Field(
         description="Open loop: requests the schedule holds in the window, by arithmetic; closed: none."
@@ -42,8 +42,9 @@ class ClientReport(Record):
     )
     in_flight_integral_s: float = Field(
         ge=0,
-        description="Integral over the window of requests in flight (sent, not yet answered), request-seconds; from the actual send.",
+        description="Integral over the window of requests in flight (sent, not yet answered) on served connections, request-seconds; from the actual send.",
     )
+    in_flight_starved_integral_s: float = Field(ge=0, description="The same on starved connections.")
     residence_s: float = Field(
         ge=0, description="Sum of service times of the requests completed in the window, seconds."
     )
@@ -52,6 +53,12 @@ class ClientReport(Record):
         description="Of the connections asked for (`load.connections`), those that got an answer in the window."
     )
     connections_starved: int = Field(description="Those that got none.")
+    connect_missing: int = Field(
+        description="Connects begun, as `connect` counts them, that never succeeded: no value there, and not to be left out of a percentile. With the values they are all that were begun."
+    )
+    first_byte_missing: int = Field(
+        description="The same of `first_byte`: connections whose first answer never began. `per-request`: unsent requests too, so that with the values they are all requests intended."
+    )
     life_ok: int = Field(description="Right answers over the whole life: warm-up, window, drain.")
     life_unknown: int = Field(
         description="Requests sent over the whole life without a right answer: the server may have counted them or not."

@@ -13,8 +13,8 @@ _NO_ANSWER = ("timeout", "connect-timeout", "unsent")
 _CENSORED_BY: Mapping[HistogramName, tuple[str, ...]] = {
     "response": _NO_ANSWER,  # every intended request had a response time, if only "longer than the deadline"
     "service": ("timeout",),  # what was never sent has no service time
-    "first_byte": _NO_ANSWER,
-    "connect": ("connect-timeout",),
+    "first_byte": (),  # the client counts what is missing there itself
+    "connect": (),
     "send_lag": (),
 }
 _BY_HISTOGRAM: Mapping[HistogramName, list[tuple[str, float]]] = {
@@ -30,7 +30,7 @@ def measure(result: TrialResult) -> Values:
     values["overhead_s"] = result.overhead_s
     if result.client is None:
         return values
-    values |= _of_client(result.client) | _percentiles(result, result.client)
+    values |= _of_client(result.client) | _percentiles(result.client)
     server = result.servers.get("server")
     if (usage := result.usage.get("server")) is not None:
         values |= _of_server(usage, result.client, server)
@@ -70,17 +70,17 @@ def _of_server(usage: ServiceUsage, client: ClientReport, server: ServerReport |
     }
 
 
-def _percentiles(result: TrialResult, client: ClientReport) -> Values:
+def _percentiles(client: ClientReport) -> Values:
     values: Values = {}
     for name, asked in _BY_HISTOGRAM.items():
-        censored = sum(client.errors.get(kind, 0) for kind in _censored_by(name, result.trial.load.lifetime))
+        censored = _censored(name, client)
         found_ns = percentiles(client.histograms.get(name, {}), [percent for _, percent in asked], censored)
         for (metric, _), value_ns in zip(asked, found_ns, strict=True):
             values[metric] = None if value_ns is None else value_ns / 1e3
     return values
 
 
-def _censored_by(histogram: HistogramName, lifetime: str) -> tuple[str, ...]:
-    if histogram == "first_byte" and lifetime == "keep-alive":
-        return ("connect-timeout",)  # one first byte per connection, not per request
-    return _CENSORED_BY[histogram]
+def _censored(histogram: HistogramName, client: ClientReport) -> int:
+    """How many have no value there, and are known only to have taken longer than all that have one."""
+    missing = {"first_byte": client.first_byte_missing, "connect": client.connect_missing}
+    return missing.get(histogram, 0) + sum(client.errors.get(kind, 0) for kind in _CENSORED_BY[histogram])

@@ -48,6 +48,15 @@ class ClientConfig(Record):
     warmup_s: float = Field(ge=0, description="Load before the window, seconds.")
     window_s: float = Field(gt=0, description="The measured time, seconds.")
     timeout_s: float = Field(gt=0, description="Deadline of a request from its intended send time, seconds.")
+    connect_rate_per_s: float = Field(
+        5_000.0, gt=0, description="Connections opened per second in the connect phase, which staggers them."
+    )
+    expect_status: int | None = Field(
+        None, ge=200, le=999, description="Status of a right answer; none: any 2xx. Another one is an error, `status`."
+    )
+    expect_body_bytes: int | None = Field(
+        None, ge=0, description="Length of a right answer's body; none: any. Another one is an error, `wrong`."
+    )
     plateau_s: float = Field(0.0, ge=0, description="How long kept connections are held after the drain, seconds.")
     wait_for_start: bool = Field(True, description="Whether to wait for `start.json`.")
 

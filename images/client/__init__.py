@@ -7,7 +7,9 @@ What is counted, precisely:
 - **Kept connections** are opened ahead, each with a first request at once, so that `first_byte` runs from the intended
   connect to the first byte of that answer. Starved connections hold up `ready` for one second at most. These requests
   are part of `life_ok` and `life_unknown`. `connect` and `first_byte` hold every kept connection opened before the
-  window's end; with `per-request`, those intended in the window. `connect` runs from the connect call.
+  window's end; with `per-request`, those intended in the window. `connect` runs from the connect call. What was to
+  have a value there and never got one, for whatever reason, is in `connect_missing` and `first_byte_missing`: values
+  and missing ones together are the connects begun, and for `first_byte` with `per-request` the requests intended.
 - **Send lag** (open loop only) is the send minus the later of the intended time and the moment a connection became
   free: waiting for a busy server is none. What became due while the client itself did not look lags by the rest of that
   absence, if a connection was free in it or was found answered after it, however long it waits for the server then.
@@ -15,8 +17,9 @@ What is counted, precisely:
 - **Served** is a connection with any whole answer in the window, or a right one in time to a request intended in it;
   **starved** one that was asked for something in the window and is not served. In a closed loop the two add up to the
   connections asked for; a slow open loop may not ask every connection.
-- **Errors** hold what is not a 2xx answer, whole and in time. A right answer after its deadline is a timeout.
-- **In flight** counts every connection, starved ones too; residence counts right answers only.
+- **Errors** hold what is not a right answer, whole and in time. Right is a 2xx, or exactly the status expected, and a
+  body of the length expected, if one is. A right answer after its deadline is a timeout.
+- **In flight** is counted for served and starved connections apart; residence counts right answers only.
 - **Bytes** are counted when their answer ends.
 - After a failure a slot goes on at once, after several in a row it rests 10, 20, … 500 ms.
 """

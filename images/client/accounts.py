@@ -1,5 +1,7 @@
 """The books of a run: the logs that the hot path fills, folded in bulk and never for long."""
 
+import numpy as np
+
 from client import outcome
 from client.buckets import Histogram
 from client.config import Config
@@ -9,21 +11,31 @@ from client.totals import Totals, Window
 
 _PENDING_LIMIT_BYTES = 64 << 20  # two million requests: only beyond it is there any folding while the load runs
 _ROWS_WHILE_RUNNING = 2_048  # about 0.3 ms of folding
+_MISSING = -1
 _ROWS_AT_THE_END = 16_384  # columns of 128 KiB: temporaries stay in the cache and off mmap
 
 
 class PairLog:
-    """(intended, a length of time) pairs and their histogram over a span of intended times."""
+    """(intended, a length of time) pairs and their histogram over a span of intended times.
+
+    Attributes:
+        missing: how many in that span should have had a length and never got one.
+    """
 
     def __init__(self) -> None:
         self.log = Log(columns=2)
         self._histogram = Histogram()
         self._from_ns = self._to_ns = 0
+        self.missing = 0
 
     def push(self, intended_ns: int, length_ns: int) -> None:
         """Note one pair."""
         self.log.push(intended_ns)
         self.log.push(length_ns)
+
+    def miss(self, intended_ns: int) -> None:
+        """Note one that did not come to an end: it has no length, and still counts."""
+        self.push(intended_ns, _MISSING)
 
     def over(self, from_ns: int, to_ns: int) -> None:
         """Count only what is intended in [from, to)."""
@@ -33,7 +45,10 @@ class PairLog:
         """Fold about so many rows."""
         rows = self.log.take(most_rows)
         inside = (rows[:, 0] >= self._from_ns) & (rows[:, 0] < self._to_ns)
-        self._histogram.add(rows[inside, 1])
+        lengths = rows[inside, 1]
+        there = lengths != _MISSING
+        self.missing += len(lengths) - int(np.count_nonzero(there))
+        self._histogram.add(lengths[there])
 
     def sparse(self) -> dict[int, int]:
         """Bucket index: count."""
@@ -56,7 +71,9 @@ class Accounts:
         self._schedule: ConstantRate | None = None
 
     def unsent(self, intended_ns: int, now_ns: int) -> None:
-        """A request found no connection in time; it belongs to no slot."""
+        """A request found no connection in time; it belongs to no slot, and never came to open one."""
+        if self._config.per_request:
+            self.first_bytes.miss(intended_ns)
         for number in (intended_ns, 0, now_ns, self._no_slot_key):
             self.requests.push(number)
         self.failed += 1
@@ -99,9 +116,12 @@ class Accounts:
             "schedule": self._schedule and self._schedule.count(window.start_ns, window.end_ns),
             "completed_in_window": totals.completed_in_window,
             "in_flight_integral_s": totals.in_flight_integral_ns / 1e9,
+            "in_flight_starved_integral_s": totals.in_flight_starved_integral_ns / 1e9,
             "residence_s": totals.residence_ns / 1e9,
             "connections_served": totals.served,
             "connections_starved": totals.starved,
+            "connect_missing": self.connects.missing,
+            "first_byte_missing": self.first_bytes.missing,
             "life_ok": totals.life_ok,
             "life_unknown": totals.life_unknown,
             "bytes_received": totals.bytes_received,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from client.errors import CannotRunError
 
@@ -29,6 +29,9 @@ class Config:
     warmup_s: float = 1.0
     window_s: float = 5.0
     timeout_s: float = 5.0
+    connect_rate_per_s: float = 5_000.0  # of the connect phase: staggered, a third of what one core can open
+    expect_status: int | None = None  # None: any 2xx
+    expect_body_bytes: int | None = None  # None: any length
     plateau_s: float = 0.0
     wait_for_start: bool = False
 
@@ -64,7 +67,7 @@ def problems(raw: Mapping[str, Any]) -> list[str]:
         found.append(f"`format` must be 1, is {raw.get('format')!r}")
     if not isinstance(raw.get("url"), str):
         found.append("`url` must be a string")
-    found += _number_problems(raw) + _choice_problems(raw) + _request_problems(raw)
+    found += _number_problems(raw) + _expectation_problems(raw) + _choice_problems(raw) + _request_problems(raw)
     return found
 
 
@@ -76,21 +79,35 @@ def _number_problems(raw: Mapping[str, Any]) -> list[str]:
         "warmup_s": (float, 0, _DAY_S),
         "window_s": (float, 0.001, _DAY_S),
         "timeout_s": (float, 0.001, _DAY_S),
+        "connect_rate_per_s": (float, 0.001, 10_000_000),
         "plateau_s": (float, 0, _DAY_S),
     }
     for key, (kind, low, high) in limits.items():
         value = raw.get(key, low)
-        right = isinstance(value, int) if kind is int else isinstance(value, int | float)
-        if not right or isinstance(value, bool) or not low <= value <= high:
+        if not _is_number(value, kind) or not low <= value <= high:
             noun = "a whole number" if kind is int else "a number"
             found.append(f"`{key}` must be {noun} from {low} to {high}, is {value!r}")
     rate = raw.get("rate_per_s")
     if raw.get("kind", "closed") == "closed":
         if rate is not None:
             found.append("`rate_per_s` is for `kind: open`; a closed loop has no rate")
-    elif isinstance(rate, bool) or not isinstance(rate, int | float) or not 0.001 <= rate <= 10_000_000:
+    elif not _is_number(rate, float) or not 0.001 <= rate <= 10_000_000:
         found.append(f"`rate_per_s` must be a number from 0.001 to 10000000, is {rate!r}")
     return found
+
+
+def _expectation_problems(raw: Mapping[str, Any]) -> list[str]:
+    limits = {"expect_status": (200, 999), "expect_body_bytes": (0, 1 << 36)}  # what a record has room for
+    return [
+        f"`{key}` must be a whole number from {low} to {high}, or null, is {raw[key]!r}"
+        for key, (low, high) in limits.items()
+        if raw.get(key) is not None and not (_is_number(raw[key], int) and low <= raw[key] <= high)
+    ]
+
+
+def _is_number(value: object, kind: type) -> TypeGuard[float]:
+    """Whether it is a whole number, or any number where `kind` is float; truth values are none."""
+    return isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
 
 
 def _choice_problems(raw: Mapping[str, Any]) -> list[str]:

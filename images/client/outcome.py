@@ -2,7 +2,7 @@
 
 import errno
 
-OK, TIMEOUT, REFUSED, RESET, CLOSED, STATUS, MALFORMED, UNSENT, CONNECT_TIMEOUT, OTHER = range(10)
+OK, TIMEOUT, REFUSED, RESET, CLOSED, STATUS, WRONG, MALFORMED, UNSENT, CONNECT_TIMEOUT, OTHER = range(11)
 
 NAMES = (
     "ok",
@@ -11,6 +11,7 @@ NAMES = (
     "reset",
     "closed",
     "status",
+    "wrong",
     "malformed",
     "unsent",
     "connect-timeout",

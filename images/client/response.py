@@ -94,6 +94,7 @@ class _ChunkedBody:
     def __init__(self) -> None:
         self._line = bytearray()
         self._left = 0  # bytes of data still to come in this chunk
+        self.data_bytes = 0  # of all chunks so far
         # What the next line is: a plain function, as a bound method would be a cycle, and the collector is off.
         self._read_line: Callable[[_ChunkedBody, bytes], bool] = _ChunkedBody._size
 
@@ -104,6 +105,7 @@ class _ChunkedBody:
             if self._left:
                 taken = min(self._left, len(data) - at)
                 self._left -= taken
+                self.data_bytes += taken
                 at += taken
                 continue
             end = data.find(b"\n", at) + 1
@@ -153,7 +155,13 @@ class Response:
         self._head: Head | None = None
         self._left = 0
         self._chunks: _ChunkedBody | None = None
+        self._body_bytes = 0
         self.plain_head = b""  # the head's bytes, where nothing came before it and it gives the body's length
+
+    @property
+    def body_bytes(self) -> int:
+        """Length of the body so far, without the framing of chunks."""
+        return self._chunks.data_bytes if self._chunks is not None else self._body_bytes
 
     def feed(self, data: bytes) -> Head | None:
         """Take the next bytes; the head once the answer is whole.
@@ -209,7 +217,9 @@ class Response:
         if self._chunks is not None:
             return self._chunks.feed(data, at)
         if head.length is None:
+            self._body_bytes += len(data) - at
             return len(data), False
         taken = min(self._left, len(data) - at)
         self._left -= taken
+        self._body_bytes += taken
         return at + taken, self._left == 0

@@ -20,7 +20,6 @@ from client.slot import Slot
 from client.target import Target, nothing_listens, reason_of, request_bytes
 from client.totals import Window
 
-_CONNECTS_PER_S = 5_000  # staggered: a third of what one core can open
 _FIRST_ANSWER_DEADLINE_S = 1.0  # of the connect phase; a starved connection is no reason to wait longer
 _START_DEADLINE_S = 60.0
 _START_POLL_S = 0.005
@@ -66,6 +65,8 @@ class Run:
             method=config.method,
             request=request_bytes(config, self._target),
             per_request=config.per_request,
+            expect_status=config.expect_status,
+            expect_body_bytes=config.expect_body_bytes,
             accounts=accounts,
             ready=self._load.ready,
             opened=int(probed),
@@ -101,7 +102,7 @@ class Run:
             for slot in self._slots:
                 self._load.ready(slot, _clock())
             return
-        schedule = ConstantRate.per_second(_CONNECTS_PER_S, _clock())
+        schedule = ConstantRate.per_second(self._config.connect_rate_per_s, _clock())
         for number, slot in enumerate(self._slots):
             intended = schedule.intended_ns(number)
             await (self._edge.until(intended) if intended > _clock() else asyncio.sleep(0))

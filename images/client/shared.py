@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from client import outcome
 from client.accounts import Accounts
 from client.response import Head, Response
 from client.target import Address
@@ -24,6 +25,8 @@ class Shared:
     method: str
     request: bytes
     per_request: bool
+    expect_status: int | None  # None: any 2xx
+    expect_body_bytes: int | None  # None: any length
     accounts: Accounts
     ready: Callable[["Slot", int], None]  # the slot can take a request, since when (ns)
     connected: int = 0  # connections open now
@@ -31,9 +34,18 @@ class Shared:
     last_errno: int = 0  # of a connect, to explain that none succeeds
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # kept from being collected while they run
 
-    # Head block: length of the body it announces. A pure function of the exact bytes, for the plain kind of head
-    # only (status 2xx, a content length, persistent), so looking it up is parsing it; bounded, as heads carry dates.
+    # Head block: length of the body it announces. A pure function of the exact bytes, for the plain kind of head only
+    # (of a right answer, with a content length, persistent), so looking it up is parsing and judging it; bounded, as
+    # heads carry dates.
     known_heads: dict[bytes, int] = field(default_factory=dict)
+
+    def judge(self, response: Response, head: Head) -> int:
+        """How a whole answer ends its request: whether it is what was expected."""
+        if head.status != self.expect_status and (self.expect_status is not None or not 200 <= head.status < 300):
+            return outcome.STATUS
+        if self.expect_body_bytes not in (None, response.body_bytes):
+            return outcome.WRONG
+        return outcome.OK
 
     def remember(self, response: Response, head: Head) -> None:
         """Remember the head of a whole, right response, if it is of the plain kind."""

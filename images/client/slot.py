@@ -136,10 +136,10 @@ class Slot(Connection):
 
     def _answered(self, response: Response, head: Head, now_ns: int) -> None:
         """A whole answer is in, right or wrong."""
-        right = 200 <= head.status < 300
-        if right:
+        ending = self._shared.judge(response, head)
+        if ending == outcome.OK:
             self._shared.remember(response, head)
-        self._record(outcome.OK if right else outcome.STATUS, now_ns)
+        self._record(ending, now_ns)
         self._failures = 0
         made = self._socket
         if made is None or not head.persistent or self._shared.per_request or not self._all_written():
@@ -170,6 +170,12 @@ class Slot(Connection):
         """Its request ends in an error, and the connection with it; take the next one up at once, or after a rest."""
         if ending == outcome.CONNECT_TIMEOUT and self.state != CONNECTING:
             ending = outcome.TIMEOUT  # the kernel's own patience with an open connection ran out
+        accounts = self._shared.accounts
+        if self.state == CONNECTING:
+            accounts.connects.miss(self.intended_ns)
+        if self.state == CONNECTING or self._awaits_first_byte:
+            accounts.first_bytes.miss(self.intended_ns)
+            self._awaits_first_byte = False
         self._record(ending, now_ns)
         self._disconnect()
         self._failures += 1

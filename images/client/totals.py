@@ -29,7 +29,6 @@ class Totals:
     intended: int = 0
     sent: int = 0
     completed_in_window: int = 0
-    in_flight_integral_ns: int = 0
     residence_ns: int = 0
     life_ok: int = 0
     life_unknown: int = 0
@@ -43,6 +42,7 @@ class Totals:
         self.endings: Ints = np.zeros(len(outcome.NAMES), np.int64)
         self._asked = np.zeros(self.slots + 1, np.bool_)
         self._served = np.zeros(self.slots + 1, np.bool_)
+        self._in_flight_ns: Ints = np.zeros(self.slots + 1, np.int64)
 
     @property
     def served(self) -> int:
@@ -53,6 +53,16 @@ class Totals:
     def starved(self) -> int:
         """Connections that were asked for something in the window and are not served."""
         return int(np.count_nonzero(self._asked[:-1] & ~self._served[:-1]))
+
+    @property
+    def in_flight_integral_ns(self) -> int:
+        """Time for which the served connections had a request in flight, summed over them."""
+        return int(self._in_flight_ns[self._served].sum())
+
+    @property
+    def in_flight_starved_integral_ns(self) -> int:
+        """The same of the others."""
+        return int(self._in_flight_ns[~self._served].sum())
 
     def fold(self, rows: Ints) -> None:
         """Add records of (intended, sent or 0, ended, key); times in ns."""
@@ -65,8 +75,9 @@ class Totals:
         right = endings == outcome.OK
         self._fold_intended(intended, sent, ended, endings)
         self._fold_ended(sent, ended, right, sizes)
-        self._fold_in_flight(sent, ended)
-        self._fold_slots(slots, rows, right, late | (endings == outcome.STATUS))
+        self._fold_in_flight(slots, sent, ended)
+        answered = right | late | (endings == outcome.STATUS) | (endings == outcome.WRONG)
+        self._fold_slots(slots, rows, right, answered)
         self.life_ok += int(np.count_nonzero(right))
         self.life_unknown += int(np.count_nonzero((sent > 0) & ~right))
 
@@ -90,16 +101,18 @@ class Totals:
         slices = (ended[right] - self.window.start_ns) // _SLICE_NS
         self.per_slice += np.bincount(slices, minlength=len(self.per_slice))
 
-    def _fold_in_flight(self, sent: Ints, ended: Ints) -> None:
+    def _fold_in_flight(self, slots: Ints, sent: Ints, ended: Ints) -> None:
         """Time in flight, clipped to the window; from the actual send, so a request never sent has none."""
         begins = np.maximum(np.where(sent > 0, sent, self.window.end_ns), self.window.start_ns)
         ends = np.minimum(ended, self.window.end_ns)
-        self.in_flight_integral_ns += int(np.maximum(ends - begins, 0).sum())
+        lengths = np.maximum(ends - begins, 0)
+        # In floats, and still exact: a connection has one request at a time, so its sum is within the window's length.
+        self._in_flight_ns += np.bincount(slots, lengths, minlength=self.slots + 1).astype(np.int64)
 
-    def _fold_slots(self, slots: Ints, rows: Ints, right: Bools, otherwise_answered: Bools) -> None:
+    def _fold_slots(self, slots: Ints, rows: Ints, right: Bools, answered: Bools) -> None:
         """Which connections were asked for something in the window, and which were served."""
         intended, ended = rows[:, 0], rows[:, 2]
         asked = (ended >= self.window.start_ns) & (intended < self.window.end_ns)
-        in_time = (ended < self.window.end_ns) & (right | otherwise_answered)
+        in_time = (ended < self.window.end_ns) & answered
         self._asked[slots[asked]] = True
         self._served[slots[asked & (in_time | (right & (intended >= self.window.start_ns)))]] = True

@@ -94,6 +94,11 @@ def checked(ended: Ended) -> ClientReport:
     errors = sum(report.errors.values())
     assert report.intended == report.ok + errors
     assert report.sent <= report.intended
+    connects, first_bytes = (sum(report.histograms[name].values()) for name in ("connect", "first_byte"))
+    assert first_bytes + report.first_byte_missing >= connects
+    if json.loads((ended.folder / "config.json").read_text()).get("lifetime") == "per-request":
+        assert first_bytes + report.first_byte_missing == report.intended
+        assert connects + report.connect_missing == report.intended - report.errors.get("unsent", 0)
     assert sum(report.per_100ms) == report.completed_in_window
     assert sum(report.histograms["response"].values()) == report.ok
     assert sum(report.histograms["service"].values()) == report.ok

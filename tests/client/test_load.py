@@ -57,6 +57,51 @@ def test_first_bytes_and_connects_are_timed_for_every_connection_opened(
     assert sum(report.histograms["connect"].values()) == expected
 
 
+@pytest.mark.parametrize("kind", [CLOSED, OPEN], ids=["closed", "open"])
+def test_kept_connections_without_a_first_answer_are_missing_and_not_forgotten(
+    tmp_path: Path, kind: dict[str, object]
+) -> None:
+    """A pool of 3 for 5 connections that wait longer than the run: one attempt each, 3 with a first byte."""
+    with running(answering(OK_RESPONSE), workers=3) as server:
+        report = checked(run(tmp_path, url=server.url, connections=5, timeout_s=4.0, warmup_s=0, **kind, **KEPT))
+    assert sum(report.histograms["first_byte"].values()) == 3
+    assert report.first_byte_missing == 2
+    assert (sum(report.histograms["connect"].values()), report.connect_missing) == (5, 0)
+
+
+@pytest.mark.parametrize("ending", ["silent", "resetting", "refusing"])
+@pytest.mark.parametrize("kind", [CLOSED, OPEN], ids=["closed", "open"])
+def test_with_a_connection_per_request_every_request_without_an_answer_misses_its_first_byte(
+    tmp_path: Path, kind: dict[str, object], ending: str
+) -> None:
+    """Which of them missed the connect as well depends on the server; that both add up is in `checked`."""
+    settings = {"timeout_s": 0.3, "connections": 3, "window_s": 1.0, "warmup_s": 0.0, **kind, **FRESH}
+    with (
+        running(resetting if ending == "resetting" else silent) as server,
+        client(tmp_path, url=server.url, wait_for_start=True, **settings) as process,
+    ):
+        await_event(process, "ready")
+        if ending == "refusing":
+            server.stop()
+        (tmp_path / "half").write_text('{"start_ns": 0}')
+        (tmp_path / "half").replace(tmp_path / "start.json")
+        report = checked(finish(process, tmp_path))
+    assert report.ok == 0
+    assert report.first_byte_missing == report.intended > 0
+    refused = report.errors.get("refused", 0)
+    assert report.connect_missing == refused
+    assert (refused > 0) == (ending == "refusing")
+
+
+def test_connections_are_opened_at_the_rate_asked_for(tmp_path: Path) -> None:
+    """Bounded from below only: the tenth of ten at 20 a second is not intended before 0.45 s have gone."""
+    with running(answering(OK_RESPONSE)) as server:
+        began = time.monotonic()
+        with client(tmp_path, url=server.url, connections=10, connect_rate_per_s=20) as process:
+            await_event(process, "ready")
+    assert time.monotonic() - began >= 0.45
+
+
 def test_an_open_loop_sends_what_the_schedule_says_and_notes_the_lag_of_each(tmp_path: Path) -> None:
     with running(answering(OK_RESPONSE)) as server:
         report = checked(run(tmp_path, url=server.url, kind="open", rate_per_s=300, window_s=1.0))
@@ -114,6 +159,8 @@ def test_connections_beyond_the_workers_of_a_blocking_server_starve_and_are_name
     with running(answering(OK_RESPONSE), workers=8) as server:
         report = checked(run(tmp_path, url=server.url, connections=12, timeout_s=1.5, **CLOSED, **KEPT))
     assert (report.connections_served, report.connections_starved) == (8, 4)
+    assert report.in_flight_integral_s <= 8 * 0.5 + 1e-6
+    assert report.in_flight_starved_integral_s <= 4 * 0.5 + 1e-6
     assert set(report.errors) <= {"timeout"}
     # Freed workers still read what starved connections had sent before they were given up: hence the range.
     assert report.life_ok <= server.requests <= report.life_ok + report.life_unknown
@@ -171,6 +218,56 @@ def test_a_wrong_answer_is_an_error_of_its_kind(tmp_path: Path, error: str, kind
     assert report.errors[error] > 0
     assert report.ok == 0
     assert report.life_unknown == server.requests
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+UNTIL_THE_END = b"HTTP/1.0 200 OK\r\n\r\nhello"
+EXPECTED: dict[str, tuple[bytes, dict[str, int], str | None]] = {
+    "nothing in particular": (OK_RESPONSE, {}, None),
+    "the status": (OK_RESPONSE, {"expect_status": 200}, None),
+    "another 2xx": (OK_RESPONSE, {"expect_status": 201}, "status"),
+    "a 404, and it is one": (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", {"expect_status": 404}, None),
+    "the length": (OK_RESPONSE, {"expect_body_bytes": 5}, None),
+    "a longer body": (OK_RESPONSE, {"expect_body_bytes": 6}, "wrong"),
+    "no body": (OK_RESPONSE, {"expect_body_bytes": 0}, "wrong"),
+    "no body, and there is none": (CHUNKED.partition(b"2;")[0] + b"0\r\n\r\n", {"expect_body_bytes": 0}, None),
+    "the length of what is in the chunks": (CHUNKED, {"expect_body_bytes": 5}, None),
+    "more than is in the chunks": (CHUNKED, {"expect_body_bytes": 10}, "wrong"),
+    "the length of what comes until the end": (UNTIL_THE_END, {"expect_body_bytes": 5}, None),
+    "less than comes until the end": (UNTIL_THE_END, {"expect_body_bytes": 4}, "wrong"),
+    "another status and another length": (OK_RESPONSE, {"expect_status": 204, "expect_body_bytes": 1}, "status"),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_answer_is_right_if_it_is_the_one_expected(tmp_path: Path, name: str) -> None:
+    response, expected, error = EXPECTED[name]
+    with running(answering(response, then_close=response is UNTIL_THE_END)) as server:
+        report = checked(run(tmp_path, url=server.url, window_s=0.2, warmup_s=0, **CLOSED, **expected))
+    assert set(report.errors) == ({error} if error else set())
+    assert (report.ok > 0) == (error is None)
+    assert report.connections_served == 2
+
+
+def test_one_wrong_length_among_right_ones_is_found_on_the_way_of_plain_answers(tmp_path: Path) -> None:
+    """Every tenth answer is another one; each is whole, plain and a 200, so that only the expectation tells them apart."""
+    other = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhell"
+    wrong: list[int] = []
+
+    def make(server: Server) -> Serve:
+        def serve(connection: socket.socket) -> None:
+            for _ in requests_of(connection):
+                number = server.count()
+                wrong.extend([number] if number % 10 == 0 else [])
+                connection.sendall(OK_RESPONSE if number % 10 else other)
+
+        return serve
+
+    with running(make) as server:
+        report = checked(run(tmp_path, url=server.url, connections=1, expect_body_bytes=5, **CLOSED))
+    assert report.errors["wrong"] > 0
+    assert report.life_unknown == len(wrong)
+    assert report.life_ok == server.requests - len(wrong)
 
 
 def test_a_body_cut_short_is_closed_and_not_ok(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ rows_of_any_kind = st.lists(
         st.integers(0, S),
         st.integers(0, 2 * S),
         st.integers(0, 3),
-        st.integers(0, 6),
+        st.sampled_from([ending for ending in range(len(outcome.NAMES)) if ending != outcome.UNSENT]),
         st.booleans(),
     ),
     max_size=60,
@@ -81,6 +81,7 @@ def test_chunks_and_order_change_nothing(rows: list[Row], chunk: int, chance: ra
         "sent",
         "completed_in_window",
         "in_flight_integral_ns",
+        "in_flight_starved_integral_ns",
         "residence_ns",
         "life_ok",
         "life_unknown",
@@ -101,7 +102,24 @@ def test_every_request_intended_in_the_window_ends_in_exactly_one_way(rows: list
 @given(rows_of_any_kind)
 def test_the_in_flight_integral_is_that_of_adding_up_overlaps_one_by_one(rows: list[Row]) -> None:
     overlaps = (min(ended, WINDOW.end_ns) - max(sent, WINDOW.start_ns) for _, sent, ended, _ in rows if sent)
-    assert fold(rows).in_flight_integral_ns == sum(max(overlap, 0) for overlap in overlaps)
+    totals = fold(rows)
+    both_ns = totals.in_flight_integral_ns + totals.in_flight_starved_integral_ns
+    assert both_ns == sum(max(overlap, 0) for overlap in overlaps)
+
+
+def test_the_in_flight_integral_is_over_the_connections_that_were_served() -> None:
+    """Slot 0 is served and later times out, slot 1 waits all through the window."""
+    totals = fold(
+        [
+            row(9.5, 9.5, 10.3, slot=0),
+            row(10.4, 10.5, 11.4, slot=0, ending=outcome.TIMEOUT),
+            row(9.9, 9.9, 12.5, slot=1, ending=outcome.TIMEOUT),
+        ],
+        chunk=1,
+    )
+    assert (totals.served, totals.starved) == (1, 1)
+    assert totals.in_flight_integral_ns == round(1.2 * S)
+    assert totals.in_flight_starved_integral_ns == 2 * S
 
 
 def test_response_counts_from_the_intended_time_and_service_from_the_send() -> None:
@@ -152,6 +170,7 @@ def test_right_answers_are_counted_in_slices_of_100_ms() -> None:
     [
         ([row(10.1, 10.1, 10.2, slot=0), row(10.1, 10.1, 11.1, slot=1, ending=outcome.TIMEOUT)], 1, 1),
         ([row(10.1, 10.1, 10.2, slot=0, ending=outcome.STATUS)], 1, 0),
+        ([row(10.1, 10.1, 10.2, slot=0, ending=outcome.WRONG)], 1, 0),
         ([row(9.5, 9.5, 9.9, slot=0)], 0, 0),
         ([row(9.5, 9.5, 10.1, slot=0)], 1, 0),
         ([row(11.9, 11.9, 12.3, slot=0)], 1, 0),
@@ -161,7 +180,8 @@ def test_right_answers_are_counted_in_slices_of_100_ms() -> None:
     ],
     ids=[
         "answered and timed out",
-        "a wrong answer is an answer",
+        "an answer of a wrong status is an answer",
+        "an answer of a wrong length is an answer",
         "not asked in the window",
         "asked before, answered in",
         "asked in, answered in time while draining",
@@ -175,7 +195,7 @@ def test_served_and_starved(rows: list[Row], served: int, starved: int) -> None:
     assert (totals.served, totals.starved) == (served, starved)
 
 
-@given(st.integers(0, 2**20), st.integers(0, 9), st.integers(0, 2**36 - 1))
+@given(st.integers(0, 2**20), st.integers(0, len(outcome.NAMES) - 1), st.integers(0, 2**36 - 1))
 def test_a_key_gives_back_what_was_packed_into_it(slot: int, ending: int, size: int) -> None:
     slots, endings, sizes = unpack(np.array([key_of(slot, ending) + size], np.int64))
     assert (slots[0], endings[0], sizes[0]) == (slot, ending, size)
@@ -211,9 +231,14 @@ def test_folding_while_the_load_runs_gives_the_report_that_folding_at_the_end_gi
             for number in (intended, intended + 7, intended + 1_000 * i, key_of(i % 4) + 100):
                 books.requests.push(number)
             books.lags.push(intended, i)
+            books.connects.push(intended, i)
+            if i % 3 == 0:
+                books.first_bytes.miss(intended)
             if i % 100 == 0:
                 books.keep()
         assert (books.requests.pending_bytes == 0) == (limit == 0)
         reports.append(books.close())
     assert reports[0] == reports[1]
     assert reports[0]["intended"] == reports[0]["schedule"] == 2_000
+    assert reports[0]["connect_missing"] == 0
+    assert reports[0]["first_byte_missing"] == sum(i % 3 == 0 for i in range(3_000))  # every one opened before the end
