@@ -178,13 +178,18 @@ def _ask(address: str, port: int, trial: Trial, timeout_s: float) -> tuple[int, 
         connection.close()
 
 
+def expected_body_bytes(trial: Trial) -> int:
+    """Length of a right answer's body."""
+    return trial.request.body.bytes if trial.handler.kind == "echo" else trial.handler.body.bytes
+
+
 def pattern(size: int) -> bytes:
-    """A body of a size, the same that the load client sends."""
+    """A body of a size, no part of which looks like another."""
     return (PATTERN * (size // len(PATTERN) + 1))[:size]
 
 
 def _judge_answer(name: str, trial: Trial, status: int, body: bytes) -> None:
-    expected = trial.request.body.bytes if trial.handler.kind == "echo" else trial.handler.body.bytes
+    expected = expected_body_bytes(trial)
     if status != 200:
         raise DeployError(
             f"{name}: the server answers {trial.request.method} {trial.request.path} with status {status}, not 200"

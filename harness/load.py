@@ -66,7 +66,7 @@ def run_load(url: str, trial: Trial, places: Places, display: Display) -> Client
     """
     owner, load = make_owner("load"), trial.load
     runtime = ProcessRuntime(owner, places.images, places.state / "work")
-    spec = client_spec("load", client_config(url, trial, wait_for_start=False), available_cores())
+    spec = client_spec("load", client_config(url, trial, proved=False), available_cores())
     length_s = load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S
     runtime.clean()
     try:

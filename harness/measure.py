@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR1, SIGUSR2
 
-from harness.deploy import Deployed, fetch_record, open_files_for, remove, stop_and_report
+from harness.deploy import Deployed, expected_body_bytes, fetch_record, open_files_for, remove, stop_and_report
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick, signal_together
 from harness.hosts.cores import CoreMap
@@ -64,7 +64,7 @@ def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
         DeployError: the server did not finish as the contract says.
     """
     plateau_s = _plateau_s(runtime, job.trial)
-    config = client_config(deployed.url, job.trial, plateau_s=plateau_s, wait_for_start=True)
+    config = client_config(deployed.url, job.trial, plateau_s=plateau_s, proved=True)
     specs = [client_spec(f"{job.name}-client", config, job.cores.client), _probe_spec(deployed, job, runtime)]
     with started(runtime, specs, take.notes) as (client, probe):
         try:
@@ -113,8 +113,16 @@ def _plateau_s(runtime: Runtime, trial: Trial) -> float:
     return min(0.15 + 0.002 * trial.load.connections, 10.0)
 
 
-def client_config(url: str, trial: Trial, *, plateau_s: float = 0.0, wait_for_start: bool) -> ClientConfig:
-    """The load client's configuration for a trial."""
+def client_config(url: str, trial: Trial, *, plateau_s: float = 0.0, proved: bool) -> ClientConfig:
+    """The load client's configuration for a trial.
+
+    Args:
+        url: what to load.
+        trial: how to load it.
+        plateau_s: how long connections are held after the window.
+        proved: the server was proved right, and has to go on answering so; the start is the harness's to give. Otherwise
+            any 2xx is right, and the client starts by itself.
+    """
     load, request = trial.load, trial.request
     return ClientConfig(
         url=url,
@@ -129,7 +137,9 @@ def client_config(url: str, trial: Trial, *, plateau_s: float = 0.0, wait_for_st
         window_s=load.window.s,
         timeout_s=load.timeout.s,
         plateau_s=plateau_s,
-        wait_for_start=wait_for_start,
+        wait_for_start=proved,
+        expect_status=200 if proved else None,
+        expect_body_bytes=expected_body_bytes(trial) if proved else None,
     )
 
 

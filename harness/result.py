@@ -30,7 +30,9 @@ class ClientReport(Record):
         description="Requests whose intended send time lies in the window. Closed loop: requests sent in it."
     )
     sent: int = Field(description="Of these, sent.")
-    ok: int = Field(description="Of these, answered rightly (the status and length expected, 2xx where none is; whole body) in time.")
+    ok: int = Field(
+        description="Of these, answered rightly (the status and length expected, 2xx where none is; whole body) in time."
+    )
     errors: dict[str, int] = Field(
         description="Of these, by kind: timeout, refused, reset, closed, status, wrong (another length of body than expected), malformed, unsent, connect-timeout, other."
     )
