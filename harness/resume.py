@@ -56,7 +56,7 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         "the CPU": ("host", "cpu", "model"),
         "the usable CPUs": ("host", "cpu", "usable"),
         "the host's Python": ("host", "python"),
-        "the versions of packages": ("host", "packages"),
+        "the versions of packages": ("packages",),
     }
     # As JSON, because that is what was stored: tuples have become lists.
     return [what for what, path in compared.items() if _at(then, path) != json.loads(json.dumps(_at(now, path)))]

@@ -65,10 +65,13 @@ class Stage:
 
     def environment(self) -> dict[str, Any]:
         """Facts for environment.json."""
+        facts = collect_facts()
+        apart = {part: facts.pop(part) for part in ("packages", "git")}
         return {
-            "host": collect_facts(),
+            "host": facts,
             "runtime": {"name": self.runtime.name, "note": self.note, **self.runtime.facts()},
             "images": dict(self.digests),
+            **apart,
             "walls": [str(wall) for wall in self.walls],
         }
 

@@ -11,7 +11,7 @@ from harness.analysis.study import Study
 from harness.report.text import STATES as MEANING
 from harness.report.text import count, number
 
-PARTS = ("run", "host", "engine", "images", "packages", "git", "calibration")
+PARTS = ("run", "host", "runtime", "images", "packages", "git", "calibration")
 """Parts of environment.json in the order in which they are shown; others follow."""
 
 PROCESS_BANNER = "Measured as local processes, without containers."

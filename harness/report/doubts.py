@@ -45,6 +45,12 @@ def _general(study: Study) -> Iterator[str]:
     git = run.environment.get("git")
     if isinstance(git, dict) and git.get("dirty"):
         yield "The checkout held changes that are not in the commit named below."
+    walls = run.environment.get("walls")
+    for wall in walls if isinstance(walls, list) else []:
+        yield f"A wall of the host that the trials may have met: {wall}."
+    for row in study.rows:
+        for note in row.result.notes if row.result else ():
+            yield f"{row.planned.id}: {note}."
     if run.strays:
         yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
 

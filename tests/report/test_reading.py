@@ -9,6 +9,7 @@ from harness.analysis.reading import read_run
 from harness.analysis.study import make_study
 from harness.errors import ResultError
 from harness.report import summary_table, write_report
+from harness.report.doubts import general_doubts
 from tests.tools.synthetic import Shape, make_run
 
 pytestmark = pytest.mark.slow
@@ -87,3 +88,16 @@ def test_a_damaged_environment_is_said_to_be_damaged(tmp_path: Path, content: by
 def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"plan\.json: cannot be read"):
         summary_table(tmp_path)
+
+
+def test_walls_and_changes_of_the_checkout_and_trouble_in_cleaning_up_are_doubts(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Shape(repeats=1))
+    environment = json.loads((run / "environment.json").read_text())
+    environment |= {"git": {"commit": "0123456789abcdef", "dirty": True}, "walls": ["net.core.somaxconn is 128"]}
+    (run / "environment.json").write_text(json.dumps(environment))
+    record = next(run.glob("trials/*/trial.json"))
+    record.write_text(json.dumps({**json.loads(record.read_text()), "notes": ["server could not be removed: busy"]}))
+    said = "\n".join(general_doubts(make_study(run)))
+    assert "changes that are not in the commit" in said
+    assert "net.core.somaxconn is 128" in said
+    assert f"{record.parent.name}: server could not be removed: busy" in said
