@@ -38,6 +38,8 @@ class Shared:
     # (of a right answer, with a content length, persistent), so looking it up is parsing and judging it; bounded, as
     # heads carry dates.
     known_heads: dict[bytes, int] = field(default_factory=dict)
+    # The last answer that was found right in this way: the same bytes again are the same answer.
+    last_answer: bytes = b""
 
     def judge(self, response: Response, head: Head) -> int:
         """How a whole answer ends its request: whether it is what was expected."""

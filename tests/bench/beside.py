@@ -4,6 +4,7 @@ Two sides are measured in one run, in turn, and the order of each pair alternate
 does to the other.
 """
 
+import argparse
 import math
 import os
 import re
@@ -13,16 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from scipy import stats
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 DEADLINE_S = 30.0
 BODY_BYTES = 128
+MOST_BROKEN = 3
+Side = TypeVar("Side")
 _NGINX = """daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_requests 1000000000;
@@ -31,6 +35,10 @@ http {{ access_log off; keepalive_requests 1000000000;
   server {{ listen 127.0.0.1:{port} backlog=4096;
     location / {{ default_type application/octet-stream; return 200 "{body}"; }} }} }}
 """
+
+
+class NotMeasuredError(Exception):
+    """A run that does not count, with what it printed."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +134,41 @@ def run_wrk(port: int, connections: int, seconds: float, core: int) -> Measured:
         wrk.returncode = 0
     found = re.search(r"(\d+) requests in ([\d.]+)s", output)
     if found is None or "Socket errors" in output or "Non-2xx" in output:
-        raise RuntimeError(f"wrk did not measure what was asked:\n{output}")
+        raise NotMeasuredError(f"wrk did not measure what was asked:\n{output}")
     return Measured(int(found[1]), usage.ru_utime + usage.ru_stime, float(found[2]))
+
+
+def alternate(pairs: int, ours: Callable[[], Side], theirs: Callable[[], Side]) -> tuple[list[Side], list[Side]]:
+    """Both sides in turn, the order of each pair alternating.
+
+    A pair of which a run did not measure what was asked (the machine stood still, say) is said and made again, a few times.
+
+    Raises:
+        NotMeasuredError: too many were.
+    """
+    done: tuple[list[Side], list[Side]] = ([], [])
+    broken = 0
+    while len(done[0]) < pairs:
+        try:
+            turn = [(0, ours()), (1, theirs())] if len(done[0]) % 2 else [(1, theirs()), (0, ours())]
+        except NotMeasuredError as error:
+            broken += 1
+            if broken > MOST_BROKEN:
+                raise
+            say(f"a pair is made again: {error}")
+            continue
+        for side, run in turn:
+            done[side].append(run)
+    return done
+
+
+def options_of(arguments: Sequence[str], description: str) -> argparse.Namespace:
+    """What every comparison may be told: `connections`, `pairs`, `seconds`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100])
+    parser.add_argument("--pairs", type=int, default=16, help="alternations (default 16)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each run (default 2)")
+    return parser.parse_args(arguments)
 
 
 def missing_tools() -> bool:

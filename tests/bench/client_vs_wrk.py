@@ -5,7 +5,6 @@ parsing and folding; only the client's start (interpreter, imports, connecting) 
 does not have. Run it alone: `python -m tests.bench.client_vs_wrk`.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -16,7 +15,18 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.beside import IMAGES, Measured, Ratio, missing_tools, nginx, run_wrk, say
+from tests.bench.beside import (
+    IMAGES,
+    Measured,
+    NotMeasuredError,
+    Ratio,
+    alternate,
+    missing_tools,
+    nginx,
+    options_of,
+    run_wrk,
+    say,
+)
 
 BOUND = 0.9
 
@@ -45,7 +55,7 @@ def run_client(port: int, connections: int, seconds: float, core: int) -> Measur
             client.returncode = status
         report = json.loads((folder / "out" / "client.json").read_text())
         if status or report["errors"] or report["connections_served"] != connections:
-            raise RuntimeError(f"the client did not measure what was asked: status {status}, {report['errors']}")
+            raise NotMeasuredError(f"the client did not measure what was asked: status {status}, {report['errors']}")
         cpu_s = usage.ru_utime + usage.ru_stime - times.user - times.system
         return Measured(report["life_ok"] - connections, cpu_s, seconds + 0.1)
 
@@ -53,13 +63,12 @@ def run_client(port: int, connections: int, seconds: float, core: int) -> Measur
 def compare(connections: int, pairs: int, seconds: float) -> bool:
     """Print one row of the table; whether the bound holds."""
     cores = sorted(os.sched_getaffinity(0))
-    ours: list[Measured] = []
-    theirs: list[Measured] = []
     with nginx(cores[0]) as (port, _):
-        for pair in range(pairs):
-            turns = [(ours, run_client), (theirs, run_wrk)]
-            for into, run in turns if pair % 2 else reversed(turns):
-                into.append(run(port, connections, seconds, cores[-1]))
+        ours, theirs = alternate(
+            pairs,
+            lambda: run_client(port, connections, seconds, cores[-1]),
+            lambda: run_wrk(port, connections, seconds, cores[-1]),
+        )
     ratio = Ratio.of([run.per_cpu_s for run in ours], [run.per_cpu_s for run in theirs])
     rate = Ratio.of([r.requests / r.elapsed_s for r in ours], [r.requests / r.elapsed_s for r in theirs])
     holds = ratio.mean >= BOUND
@@ -77,11 +86,7 @@ def _mean(runs: Sequence[Measured]) -> float:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Compare at each number of connections; 0 the bound holds, 1 it is missed, 3 a tool is not installed."""
-    parser = argparse.ArgumentParser(description="The load client against wrk: requests per client CPU-second.")
-    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100])
-    parser.add_argument("--pairs", type=int, default=10, help="alternations (default 10)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of each run (default 2)")
-    options = parser.parse_args(arguments)
+    options = options_of(arguments, "The load client against wrk: requests per client CPU-second.")
     if missing_tools():
         return 3
     say(f"requests per client CPU-second, {options.pairs} pairs of {options.seconds:g} s, bound {BOUND} × wrk")

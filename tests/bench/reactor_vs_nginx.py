@@ -4,7 +4,6 @@ Both in turn on one core, wrk on the other. nginx answers from memory (`return 2
 parses, handles and answers as in any experiment. Run it alone: `python -m tests.bench.reactor_vs_nginx`.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -21,10 +20,12 @@ from tests.bench.beside import (
     DEADLINE_S,
     IMAGES,
     Ratio,
+    alternate,
     await_port,
     free_port,
     missing_tools,
     nginx,
+    options_of,
     run_wrk,
     say,
 )
@@ -79,13 +80,12 @@ def per_server_cpu_s(port: int, pid: int, connections: int, seconds: float, core
 def compare(connections: int, pairs: int, seconds: float) -> bool:
     """Print one row of the table; whether the bound holds."""
     cores = sorted(os.sched_getaffinity(0))
-    ours: list[float] = []
-    theirs: list[float] = []
     with reactor(cores[0]) as (our_port, our_pid), nginx(cores[0]) as (their_port, their_pid):
-        for pair in range(pairs):
-            turns = [(ours, our_port, our_pid), (theirs, their_port, their_pid)]
-            for into, port, pid in turns if pair % 2 else reversed(turns):
-                into.append(per_server_cpu_s(port, pid, connections, seconds, cores[-1]))
+        ours, theirs = alternate(
+            pairs,
+            lambda: per_server_cpu_s(our_port, our_pid, connections, seconds, cores[-1]),
+            lambda: per_server_cpu_s(their_port, their_pid, connections, seconds, cores[-1]),
+        )
     ratio = Ratio.of(ours, theirs)
     holds = ratio.mean >= BOUND
     say(
@@ -97,11 +97,7 @@ def compare(connections: int, pairs: int, seconds: float) -> bool:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Compare at each number of connections; 0 the bound holds, 1 it is missed, 3 a tool is not installed."""
-    parser = argparse.ArgumentParser(description="The reactor against nginx: requests per server CPU-second.")
-    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100])
-    parser.add_argument("--pairs", type=int, default=10, help="alternations (default 10)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of each run (default 2)")
-    options = parser.parse_args(arguments)
+    options = options_of(arguments, "The reactor against nginx: requests per server CPU-second.")
     if missing_tools():
         return 3
     say(f"requests per server CPU-second, {options.pairs} pairs of {options.seconds:g} s, bound {BOUND} × nginx")
