@@ -52,7 +52,7 @@ _TIMES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (
         "connect",
         "Connect time",
-        "From the intended connect time to the completed handshake: measures the backlog.",
+        "From the call of connect to the completed handshake: measures the backlog.",
         ("p50",),
     ),
     (
