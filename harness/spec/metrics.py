@@ -169,7 +169,7 @@ _ALL: tuple[Metric, ...] = (
         "Requests in flight, N",
         "requests",
         "neither",
-        "Mean number of requests sent and not yet answered: the in-flight integral over the window's length.",
+        "Mean number of requests sent and not yet answered on served connections: the in-flight integral over the window's length.",
     ),
     Metric(
         "throughput_times_response",
