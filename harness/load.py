@@ -25,7 +25,6 @@ from harness.terminal import Display
 from harness.verdict import Evidence, judge
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
-CENSORED = ("timeout", "connect-timeout", "unsent")  # took longer than the deadline: how much longer is unknown
 
 
 def trial_of(url: str, *, method: str, body: str, **load: object) -> Trial:
@@ -88,7 +87,6 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
     """
     load = trial.load
     checks, verdict, state, reason = judge(Evidence(trial=trial, concurrency=None, client=report))
-    censored = sum(report.errors.get(kind, 0) for kind in CENSORED)
     return {
         "url": url,
         "kind": load.kind,
@@ -108,19 +106,20 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
         "connections_opened": report.connections_opened,
         "connections_served": report.connections_served,
         "connections_starved": report.connections_starved,
-        "response_us": _percentiles(report, "response", censored),
-        "service_us": _percentiles(report, "service", censored),
-        "first_byte_us": _percentiles(report, "first_byte", 0),
-        "connect_us": _percentiles(report, "connect", 0),
-        "send_lag_us": _percentiles(report, "send_lag", 0),
+        "response_us": _percentiles(report, "response"),
+        "service_us": _percentiles(report, "service"),
+        "first_byte_us": _percentiles(report, "first_byte"),
+        "connect_us": _percentiles(report, "connect"),
+        "send_lag_us": _percentiles(report, "send_lag"),
         "client_cpu_s": report.cpu_user_s + report.cpu_system_s,
         "client_cpu_share": readings.client_utilisation(report),
         "per_100ms": list(report.per_100ms),
     }
 
 
-def _percentiles(report: ClientReport, name: HistogramName, censored: int) -> dict[str, float | str | None]:
+def _percentiles(report: ClientReport, name: HistogramName) -> dict[str, float | str | None]:
     counts: Mapping[int, int] = report.histograms.get(name, {})
+    censored = readings.censored(name, report)
     values = {label: percentile(counts, percent, censored) for label, percent in PERCENTILES.items()}
     return {label: _microseconds(value) for label, value in values.items()}
 

@@ -4,12 +4,23 @@ Client, server and probe each look at their own instants. An amount is therefore
 interval first, and rates are compared.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.result import ClientReport, ServerReport, ServiceUsage
+from harness.result import ClientReport, HistogramName, ServerReport, ServiceUsage
 
 LATE = 0.01
 """Share of the window by which a server's marks may miss the window's edges and still count for it."""
+
+_NO_ANSWER = ("timeout", "connect-timeout", "unsent")
+CENSORED_BY: Mapping[HistogramName, tuple[str, ...]] = {
+    "response": _NO_ANSWER,  # every intended request had a response time, if only "longer than the deadline"
+    "service": ("timeout",),  # what was never sent has no service time
+    "first_byte": (),  # the client counts what is missing there itself
+    "connect": (),
+    "send_lag": (),
+}
+"""Histogram: kinds of error whose requests have no value in it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,12 @@ def window_s(client: ClientReport) -> float:
 def throughput_rps(client: ClientReport) -> float:
     """Right answers that arrived in the window, per second."""
     return client.completed_in_window / window_s(client)
+
+
+def censored(histogram: HistogramName, client: ClientReport) -> int:
+    """How many have no value there, and are known only to have taken longer than all that have one."""
+    missing = {"first_byte": client.first_byte_missing, "connect": client.connect_missing}
+    return missing.get(histogram, 0) + sum(client.errors.get(kind, 0) for kind in CENSORED_BY[histogram])
 
 
 def client_utilisation(client: ClientReport) -> float:

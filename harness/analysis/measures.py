@@ -9,17 +9,9 @@ from harness.spec.metrics import METRICS
 
 Values = dict[str, float | None]
 
-_NO_ANSWER = ("timeout", "connect-timeout", "unsent")
-_CENSORED_BY: Mapping[HistogramName, tuple[str, ...]] = {
-    "response": _NO_ANSWER,  # every intended request had a response time, if only "longer than the deadline"
-    "service": ("timeout",),  # what was never sent has no service time
-    "first_byte": (),  # the client counts what is missing there itself
-    "connect": (),
-    "send_lag": (),
-}
 _BY_HISTOGRAM: Mapping[HistogramName, list[tuple[str, float]]] = {
     name: [(m.name, m.quantile_of[1]) for m in METRICS.values() if m.quantile_of and m.quantile_of[0] == name]
-    for name in _CENSORED_BY
+    for name in readings.CENSORED_BY
 }
 """Histogram: the metrics made from it and their percentages."""
 
@@ -73,14 +65,8 @@ def _of_server(usage: ServiceUsage, client: ClientReport, server: ServerReport |
 def _percentiles(client: ClientReport) -> Values:
     values: Values = {}
     for name, asked in _BY_HISTOGRAM.items():
-        censored = _censored(name, client)
+        censored = readings.censored(name, client)
         found_ns = percentiles(client.histograms.get(name, {}), [percent for _, percent in asked], censored)
         for (metric, _), value_ns in zip(asked, found_ns, strict=True):
             values[metric] = None if value_ns is None else value_ns / 1e3
     return values
-
-
-def _censored(histogram: HistogramName, client: ClientReport) -> int:
-    """How many have no value there, and are known only to have taken longer than all that have one."""
-    missing = {"first_byte": client.first_byte_missing, "connect": client.connect_missing}
-    return missing.get(histogram, 0) + sum(client.errors.get(kind, 0) for kind in _CENSORED_BY[histogram])
