@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from harness.errors import DeployError, HarnessError, MeasureError
 from harness.result import ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
-from harness.spec.contract import HandlerConfig, ServerConfig
+from harness.spec.catalogue import option_values
+from harness.spec.contract import BackendAddress, HandlerConfig, ServerConfig
 from harness.spec.experiment import Handler, Trial
+from harness.spec.model import Model
 
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 10.0
@@ -70,7 +72,13 @@ def fetch_record(service: Service, name: str, kind: type[Fetched]) -> Fetched:
 
 @contextlib.contextmanager
 def server_up(
-    runtime: Runtime, name: str, trial: Trial, cores: Sequence[int], iterations_per_us: float, notes: list[str]
+    runtime: Runtime,
+    name: str,
+    trial: Trial,
+    model: Model,
+    cores: Sequence[int],
+    iterations_per_us: float,
+    notes: list[str],
 ) -> Iterator[Deployed]:
     """A trial's server, listening and proved right; removed on the way out.
 
@@ -78,6 +86,7 @@ def server_up(
         runtime: where it runs.
         name: unique within the run.
         trial: what to start.
+        model: what its folder says of itself.
         cores: CPUs of the server.
         iterations_per_us: calibration of the CPU work.
         notes: gets what goes wrong without touching the numbers.
@@ -85,7 +94,7 @@ def server_up(
     Raises:
         DeployError: it does not start, or answers wrongly.
     """
-    config = server_config(trial, free_port() if trial.network == "host" else 8080, iterations_per_us)
+    config = server_config(trial, model, free_port() if trial.network == "host" else 8080, iterations_per_us)
     spec = ServiceSpec(
         name=name,
         role="server",
@@ -103,25 +112,29 @@ def server_up(
         yield Deployed(service, f"http://{service.address}:{config.port}{path}", proved)
 
 
-def server_config(trial: Trial, port: int, iterations_per_us: float) -> ServerConfig:
+def server_config(
+    trial: Trial, model: Model, port: int, iterations_per_us: float, backend: BackendAddress | None = None
+) -> ServerConfig:
     """The configuration that the image contract gives to a server."""
     return ServerConfig(
         model=trial.model,
         host="127.0.0.1" if trial.network == "host" else "0.0.0.0",  # noqa: S104 - inside its own network namespace
         port=port,
         backlog=BACKLOG,
-        options=trial.options,
-        handler=handler_config(trial.handler, iterations_per_us),
+        options=option_values(model, trial.options),
+        handler=handler_config(trial.handler, iterations_per_us, backend),
     )
 
 
-def handler_config(handler: Handler, iterations_per_us: float) -> HandlerConfig:
+def handler_config(handler: Handler, iterations_per_us: float, backend: BackendAddress | None) -> HandlerConfig:
     """The handler's work, CPU time turned into calibrated iterations."""
     return HandlerConfig(
         kind=handler.kind,
         body_bytes=handler.body.bytes,
         cpu_iterations=round(handler.cpu.us * iterations_per_us),
         log=handler.log,
+        backend=backend,
+        fault=handler.fault,
     )
 
 

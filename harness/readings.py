@@ -60,10 +60,12 @@ def client_utilisation(client: ClientReport) -> float:
 
 
 def server_rate_rps(server: ServerReport) -> float | None:
-    """Requests per second between the server's first and last mark; None without two of them."""
+    """Requests per second between the server's first and last mark; None without two of them that count requests."""
     if len(server.marks) < 2:
         return None
     first, last = server.marks[0], server.marks[-1]
+    if first.requests is None or last.requests is None:
+        return None
     return (last.requests - first.requests) / ((last.at_ns - first.at_ns) / 1e9)
 
 

@@ -77,16 +77,27 @@ class ClientReport(Record):
 class ServerMark(Record):
     """A server's counters at one instant; written by images/common (docs/contract/README.md).
 
-    A server tells what it knows: only the first three are asked of every server that counts.
+    A server tells what it knows: only `at_ns` and `connections` are asked of every server that counts.
     """
 
     at_ns: int = Field(description="CLOCK_MONOTONIC of the server's host, ns.")
-    requests: int = Field(description="Requests answered.")
+    requests: int | None = Field(
+        None, description="Requests answered; none where the server was told not to count them (`stats: off`)."
+    )
     connections: int = Field(description="Connections served (accepted and given to a handler).")
     accepts: int | None = Field(None, description="Successful accept calls.")
     forks: int | None = Field(None, description="Processes made.")
     threads: int | None = Field(None, description="Threads made.")
     wakeups: int | None = Field(None, description="Returns of epoll_wait (and its like).")
+    accept_eagains: int | None = Field(
+        None,
+        description="Accept calls that found nothing waiting, such as those of workers that lost the race for a connection.",
+    )
+    backend_calls: int | None = Field(None, description="Calls to the backend, whatever came of them.")
+    backend_errors: int | None = Field(None, description="Of these, calls without a right answer in time.")
+    connections_by_worker: tuple[int, ...] | None = Field(
+        None, description="Connections served by each worker, where workers are made ahead; a replacement counts on."
+    )
     bad_requests: int | None = Field(None, description="Requests refused with 400, 413, 431, 501 or 505.")
     cpu_user_s: float | None = Field(None, description="getrusage, self and reaped children, user.")
     cpu_system_s: float | None = Field(None, description="The same, system.")

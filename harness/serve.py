@@ -76,7 +76,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
             iterations_per_us = 0.0
             if trial.handler.cpu.ns:
                 iterations_per_us = calibrate(stage.runtime, trial.model, available_cores())
-            config = server_config(trial, port, iterations_per_us)
+            config = server_config(trial, models[trial.model], port, iterations_per_us)
             spec = ServiceSpec(
                 name=f"serve-{port}",
                 role="server",

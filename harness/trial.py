@@ -38,7 +38,8 @@ def run_trial(
     os.sched_setaffinity(0, job.cores.client)  # the harness itself stays off the server's cores
     take, proved, trouble = Take(), 0, None
     try:
-        with server_up(stage.runtime, planned.id, trial, job.cores.server, iterations_per_us, take.notes) as deployed:
+        cores = job.cores.server
+        with server_up(stage.runtime, planned.id, trial, model, cores, iterations_per_us, take.notes) as deployed:
             proved = deployed.proving_requests
             measure(stage.runtime, deployed, job, take)
     except TrialError as error:

@@ -185,7 +185,7 @@ def _littles_law(evidence: Evidence) -> Check:
 
 
 def _server_count(evidence: Evidence) -> Check:
-    if evidence.server is None:
+    if evidence.server is None or evidence.server.requests is None:
         return Check(name="server-count", passed=None, detail="this server's counts are not checkable")
     client, counted = evidence.client, evidence.server.requests - evidence.proving_requests
     most = client.life_ok + client.life_unknown

@@ -1,15 +1,18 @@
 """The folders of images/ as models: what each `model.yaml` says, checked."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from harness.spec.document import read_document
+from harness.spec.experiment import Scalar
 from harness.spec.explain import explain
 from harness.spec.model import Model, Option
 from harness.spec.node import Node
 from harness.spec.problems import Problems, did_you_mean, listed, shown
+from harness.spec.quantities import Size
 
 FILE = "model.yaml"
 
@@ -57,6 +60,8 @@ def option_problem(option: Option, value: object) -> tuple[str, str] | None:
     """What is wrong with this value of an option, and what to do; None when it is right."""
     if option.type == "integer":
         return _integer_problem(option, value)
+    if option.type == "size":
+        return _size_problem(value)
     if option.type == "boolean":
         return None if isinstance(value, bool) else (f"{shown(value)} is not a boolean", "write `true` or `false`")
     if not isinstance(value, str):
@@ -64,6 +69,29 @@ def option_problem(option: Option, value: object) -> tuple[str, str] | None:
     if option.type == "choice" and value not in option.choices:
         choices = listed(option.choices)
         return f"{shown(value)} is not one of {choices}", did_you_mean(value, option.choices, f"write one of {choices}")
+    return None
+
+
+def option_values(model: Model, options: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Checked options as the server is given them: sizes in bytes."""
+    return {
+        name: Size.parse(value).bytes if model.options[name].type == "size" else value
+        for name, value in options.items()
+    }
+
+
+def resident_bytes(model: Model, options: Mapping[str, Scalar]) -> int:
+    """What a server keeps in memory by its options; those that are wrong do not count."""
+    sizes = (options[name] for name, option in model.options.items() if option.resident and name in options)
+    return sum(Size.parse(size).bytes for size in sizes if not _size_problem(size))
+
+
+def _size_problem(value: object) -> tuple[str, str] | None:
+    try:
+        Size.parse(value)
+    except ValueError as error:
+        what, _, fix = str(error).partition("; ")
+        return what, fix
     return None
 
 
@@ -90,6 +118,8 @@ def _check_option(name: str, option: Option, node: Node, problems: Problems) -> 
         note("type", "`minimum` and `maximum` go with `type: integer`", "remove them, or change the type")
     elif bounds != sorted(bounds):
         note("minimum", "`minimum` is larger than `maximum`", "exchange them")
+    elif option.resident and option.type != "size":
+        note("resident", "`resident` goes with `type: size`", "remove it, or change the type")
     elif problem := option_problem(option, option.default):
         note("default", f"the default {problem[0]}", problem[1])
 
@@ -100,6 +130,17 @@ def _check_files(model: Model, node: Node, folder: Path, problems: Problems) -> 
         if name not in folders:
             fix = did_you_mean(name, folders, "name folders beside this one")
             problems.add(node.reach(("uses", index))[0].place, f"`uses`: there is no folder {shown(name)}", fix)
+    for key, file in (("seccomp", model.seccomp), ("wheels", model.wheels)):
+        if file is not None and not (folder / file).is_file():
+            line = node.reach((key,))[0].place
+            problems.add(line, f"`{key}`: there is no file {shown(file)} in this folder", "name a file beside this one")
+    for index, name in enumerate(model.workers):
+        if name not in model.options or model.options[name].type != "integer":
+            line = node.reach(("workers", index))[0].place
+            problems.add(line, f"`workers`: {shown(name)} is not an integer option", "name options of this model")
+    if model.workers and model.concurrency != "workers":
+        line = node.reach(("workers",))[0].place
+        problems.add(line, "`workers` goes with `concurrency: workers`", "remove it, or change `concurrency`")
     if model.entry and model.entry[0].endswith(".py") and not (folder / model.entry[0]).is_file():
         line = node.reach(("entry", 0))[0].place
         problems.add(

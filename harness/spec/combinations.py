@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import SpecError
-from harness.spec.catalogue import load_model, model_names, option_problem
+from harness.spec.catalogue import load_model, model_names, option_problem, resident_bytes
 from harness.spec.experiment import Scalar, Trial
 from harness.spec.factors import Factor
 from harness.spec.levels import Value
@@ -60,6 +60,18 @@ class Shelf:
             Contradiction(("model", path), f"`{path}` of model `{name}`: {problem[0]}", problem[1]) if problem else None
         )
 
+    def resident_contradiction(self, trial: Trial) -> Contradiction | None:
+        """Whether what the model keeps in memory, by its options, is more than it is given."""
+        model, limit = self._models.get(trial.model), trial.limits.memory
+        if model is None or limit is None or resident_bytes(model, trial.options) < limit.bytes:
+            return None
+        names = [name for name, option in model.options.items() if option.resident]
+        return Contradiction(
+            (*(f"{OPTIONS}{name}" for name in names), "limits.memory"),
+            f"the memory that `{trial.model}` is to keep ({listed(names)}) does not fit into `limits.memory`",
+            "raise the limit, or keep less",
+        )
+
 
 @dataclass
 class _Case:
@@ -108,7 +120,10 @@ class Combinations:
         for path, value in settings.items():
             if path.startswith(OPTIONS) and (found := self._option(model, path, value)):
                 yield found
-        yield from contradictions(trial_at(self._base, settings, self._shelf.defaults), settings)
+        trial = trial_at(self._base, settings, self._shelf.defaults)
+        if too_large := self._shelf.resident_contradiction(trial):
+            yield too_large
+        yield from contradictions(trial, settings)
 
     def _option(self, model: str, path: str, value: Value) -> Contradiction | None:
         key = (model, path, repr(value))

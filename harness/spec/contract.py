@@ -10,6 +10,14 @@ from pydantic import Field
 from harness.spec.experiment import Record, Scalar
 
 
+class BackendAddress(Record):
+    """The server behind the server."""
+
+    host: str = Field(description="Its IP address.")
+    port: int = Field(ge=1, le=65535, description="Its TCP port.")
+    timeout_s: float = Field(gt=0, description="A call that takes longer has failed, seconds.")
+
+
 class HandlerConfig(Record):
     """What a server does with each request, in its own terms."""
 
@@ -17,6 +25,12 @@ class HandlerConfig(Record):
     body_bytes: int = Field(ge=0, description="Size of the response's body (kind `body`).")
     cpu_iterations: int = Field(ge=0, description="Rounds of the shared work loop per request.")
     log: Literal["off", "buffered", "flush"] = Field(description="How a line per request goes to `out/access.log`.")
+    backend: BackendAddress | None = Field(
+        None, description="Whom each request asks (`GET /`, over a kept connection) before it is answered."
+    )
+    fault: Literal["none", "crash", "exit", "hang", "deadlock", "leak"] = Field(
+        "none", description="What a request for `/-/fault` sets off; `none`: it is a request like any other."
+    )
 
 
 class ServerConfig(Record):
@@ -29,6 +43,20 @@ class ServerConfig(Record):
     backlog: int = Field(ge=1, description="Length of the listen queue.")
     options: dict[str, Scalar] = Field(description="The model's options, every one present.")
     handler: HandlerConfig = Field(description="What is done with each request.")
+
+
+class BackendConfig(Record):
+    """`config.json` of the backend."""
+
+    format: Literal[1] = Field(1, description="Version of this file.")
+    host: str = Field(description="Address to listen on.")
+    port: int = Field(ge=1, le=65535, description="TCP port to listen on.")
+    body_bytes: int = Field(ge=0, description="Size of its answers' body.")
+    distribution: Literal["constant", "exponential", "bimodal"] = Field(description="Of the delays.")
+    delay_s: float = Field(ge=0, description="Delay of an answer, mean or usual one, seconds.")
+    slow_s: float = Field(0.0, ge=0, description="Delay of the slow answers (`bimodal`), seconds.")
+    slow_share: float = Field(0.0, ge=0, lt=1, description="Share of the slow answers (`bimodal`).")
+    seed: int = Field(ge=0, description="Of the random delays.")
 
 
 class ClientConfig(Record):

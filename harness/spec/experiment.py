@@ -93,6 +93,23 @@ class Request(Record):
     )
 
 
+class Backend(Record):
+    """A server behind the server, which every request calls over a kept connection before it is answered."""
+
+    delay: Annotated[Duration, Between("0 ns", "1 min")] | None = Field(
+        None, description="How long the backend takes to answer; none: there is no backend."
+    )
+    distribution: Literal["constant", "exponential", "bimodal"] = Field(
+        "constant",
+        description="Of the delays; `delay` is their mean (`bimodal`: the delay of those that are not slow).",
+    )
+    slow: Annotated[Duration, Between("0 ns", "1 min")] | None = Field(
+        None, description="Delay of the slow answers (`bimodal` only)."
+    )
+    slow_share: float = Field(0.005, gt=0, lt=1, description="Share of slow answers, from 0 to 1 (`bimodal` only).")
+    body: Annotated[Size, Between("0 B", "64 MiB")] = Field(Size(128), description="Size of the backend's answer.")
+
+
 class Handler(Record):
     """What the model does with each request; shared code, the same in every model."""
 
@@ -108,6 +125,14 @@ class Handler(Record):
     )
     log: Literal["off", "buffered", "flush"] = Field(
         "off", description="A log line per request: none, through a buffer, or written out at once."
+    )
+    backend: Backend = Field(Backend(), description="A call to another server, made in each model's own way.")
+    fault: Literal["none", "crash", "exit", "hang", "deadlock", "leak"] = Field(
+        "none",
+        description="What one request sets off in the window: a segmentation fault, the end of the process, a handler that never returns, two locks taken in opposite order, or memory that is kept from every request from then on.",
+    )
+    fault_at: Annotated[Duration, Between("0 s", "24 h")] = Field(
+        Duration(1_000_000_000), description="When, from the start of the window."
     )
 
 

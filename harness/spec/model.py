@@ -22,11 +22,16 @@ OptionName = Annotated[str, AfterValidator(_option_name)]
 class Option(Record):
     """One option of a model."""
 
-    type: Literal["integer", "boolean", "string", "choice"] = Field(description="Kind of value.")
+    type: Literal["integer", "boolean", "string", "choice", "size"] = Field(
+        description="Kind of value. A `size` is written with its unit, as in `256 MiB`, and handed to the server in bytes."
+    )
     default: Scalar = Field(description="Value when a spec says nothing.")
     choices: tuple[str, ...] = Field((), description="The values of a `choice`.")
     minimum: int | None = Field(None, description="Smallest `integer`.")
     maximum: int | None = Field(None, description="Largest `integer`.")
+    resident: bool = Field(
+        False, description="A `size` that the server keeps in memory: more than `limits.memory` is an error."
+    )
     says: str = Field(description="What the option changes, in a sentence.")
 
 
@@ -47,11 +52,23 @@ class Model(Record):
     concurrency: Literal["unbounded", "workers"] = Field(
         "unbounded", description="Whether connections beyond the number of workers wait."
     )
+    workers: tuple[OptionName, ...] = Field(
+        (), description="Integer options whose product is the number of workers (`concurrency: workers`)."
+    )
     counts: Literal["exact", "none"] = Field(
         description="`exact`: writes an exit report; `none`: its counts are not checkable."
     )
     entry: tuple[str, ...] = Field(
         (), description="Arguments to Python that run it in this folder, for the process runtime; empty: Docker only."
+    )
+    needs: tuple[Literal["io_uring"], ...] = Field(
+        (), description="Of the kernel, beside what every server needs; looked for before anything starts."
+    )
+    seccomp: str | None = Field(
+        None, description="File in this folder: the seccomp profile its container runs under, instead of the engine's."
+    )
+    wheels: str | None = Field(
+        None, description="File in this folder: hashed requirements whose wheels are put into the image."
     )
     uses: tuple[str, ...] = Field((), description="Other folders of images/ that enter its build context and digest.")
     options: dict[OptionName, Option] = Field({}, description="Its own options.")

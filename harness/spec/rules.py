@@ -108,6 +108,49 @@ def _headers_fit(trial: Trial, _varied: Collection[str]) -> Contradiction | None
     return None
 
 
+def _bimodal_has_slow_answers(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    backend = trial.handler.backend
+    if (backend.distribution == "bimodal") == (backend.slow is not None):
+        return None
+    return Contradiction(
+        ("handler.backend.distribution", "handler.backend.slow"),
+        "`slow` goes with `distribution: bimodal`, and only with it",
+        "give both or neither",
+    )
+
+
+def _backend_is_there(trial: Trial, varied: Collection[str]) -> Contradiction | None:
+    idle = [path for path in varied if path.startswith("handler.backend.")]
+    if trial.handler.backend.delay is not None or not idle or "handler.backend.delay" in varied:
+        return None
+    return Contradiction(
+        ("handler.backend.delay", *idle),
+        "varying the backend changes nothing, as there is none",
+        "set `handler.backend.delay`",
+    )
+
+
+def _backend_answers_in_time(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    delay = trial.handler.backend.delay
+    if delay is None or delay < trial.load.timeout:
+        return None
+    return Contradiction(
+        ("handler.backend.delay", "load.timeout"),
+        "every request times out, as the backend takes as long as `load.timeout`",
+        "raise `load.timeout` or lower the delay",
+    )
+
+
+def _fault_falls_into_the_window(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    if trial.handler.fault == "none" or trial.handler.fault_at < trial.load.window:
+        return None
+    return Contradiction(
+        ("handler.fault_at", "load.window"),
+        "the fault would come after the window",
+        "lengthen `load.window` or bring `handler.fault_at` forward",
+    )
+
+
 _RULES: tuple[Rule, ...] = (
     _open_needs_rate,
     _closed_has_no_rate,
@@ -116,4 +159,8 @@ _RULES: tuple[Rule, ...] = (
     _echo_has_no_body_of_its_own,
     _answers_are_possible,
     _headers_fit,
+    _bimodal_has_slow_answers,
+    _backend_is_there,
+    _backend_answers_in_time,
+    _fault_falls_into_the_window,
 )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from common.backend import Backend
 from common.session import Session
 from common.sockets import RECEIVE_BYTES
 
@@ -18,18 +19,25 @@ _GIVE_UP_S: Final = 4.0
 _PAUSES_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 
 
-def converse(connection: socket.socket, session: Session) -> None:
+def converse(connection: socket.socket, session: Session, backend: Backend | None = None) -> None:
     """Receive, answer, send, until one side is done with it. The caller still owns the socket, and closes it."""
     with contextlib.suppress(OSError):  # the client has gone: nobody is left to be told
         while data := connection.recv(RECEIVE_BYTES):
             if answer := session.receive(data):
                 connection.sendall(answer)
-            while session.behind:
-                connection.sendall(session.receive(b""))
+            while session.behind or session.asking:
+                connection.sendall(_go_on(session, backend))
             if session.closing:
                 break
         if session.lingering:
             _linger(connection)
+
+
+def _go_on(session: Session, backend: Backend | None) -> bytes:
+    """The next answers, of requests that are there already."""
+    if session.asking:
+        return session.resume(backend is not None and backend.ask())
+    return session.receive(b"")
 
 
 def _linger(connection: socket.socket) -> None:

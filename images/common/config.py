@@ -7,15 +7,32 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 CONTRACT = 1
 _SERVER_KEYS = frozenset({"contract", "model", "host", "port", "backlog", "options", "handler"})
-_HANDLER_KEYS = frozenset({"kind", "body_bytes", "cpu_iterations", "log"})
+_HANDLER_KEYS = frozenset({"kind", "body_bytes", "cpu_iterations", "log", "backend", "fault"})
+_BACKEND_KEYS = frozenset({"host", "port", "timeout_s"})
 _LARGEST_BODY_BYTES = 1 << 30
 _KINDS: Mapping[str, Literal["body", "echo"]] = {"body": "body", "echo": "echo"}
+_FAULTS: Mapping[str, Literal["none", "crash", "exit", "hang", "deadlock", "leak"]] = {
+    "none": "none",
+    "crash": "crash",
+    "exit": "exit",
+    "hang": "hang",
+    "deadlock": "deadlock",
+    "leak": "leak",
+}
 _LOGS: Mapping[str, Literal["off", "buffered", "flush"]] = {"off": "off", "buffered": "buffered", "flush": "flush"}
 _Choice = TypeVar("_Choice")
 
 
 class ConfigError(Exception):
     """The configuration is missing or wrong: the file and what to do, in one line."""
+
+
+class BackendAddress(NamedTuple):
+    """The server behind the server."""
+
+    host: str
+    port: int
+    timeout_s: float
 
 
 class HandlerConfig(NamedTuple):
@@ -25,6 +42,8 @@ class HandlerConfig(NamedTuple):
     body_bytes: int
     cpu_iterations: int
     log: Literal["off", "buffered", "flush"]
+    backend: BackendAddress | None = None
+    fault: Literal["none", "crash", "exit", "hang", "deadlock", "leak"] = "none"
 
 
 class ServerConfig(NamedTuple):
@@ -80,6 +99,18 @@ def _handler(data: object) -> HandlerConfig:
         body_bytes=_integer(fields, "body_bytes", 0, _LARGEST_BODY_BYTES, "handler."),
         cpu_iterations=_integer(fields, "cpu_iterations", 0, 1 << 62, "handler."),
         log=_choice(fields, "log", _LOGS),
+        backend=None if fields["backend"] is None else _backend(fields["backend"]),
+        fault=_choice(fields, "fault", _FAULTS),
+    )
+
+
+def _backend(data: object) -> BackendAddress:
+    fields = _mapping(data, "handler.backend", _BACKEND_KEYS)
+    timeout_s = fields["timeout_s"]
+    if not isinstance(timeout_s, int | float) or isinstance(timeout_s, bool) or not timeout_s > 0:
+        raise ConfigError(f"handler.backend.timeout_s is {timeout_s!r}; it must be a number above 0")
+    return BackendAddress(
+        _string(fields, "host"), _integer(fields, "port", 1, 65_535, "handler.backend."), float(timeout_s)
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from common.access_log import AccessLog
 from common.config import HandlerConfig
+from common.faults import make_fault
 from common.head import Request, RequestError
 from common.work import work
 
@@ -17,26 +18,35 @@ _PHRASES: Final = {
     413: b"Content Too Large",
     431: b"Request Header Fields Too Large",
     501: b"Not Implemented",
+    502: b"Bad Gateway",
     505: b"HTTP Version Not Supported",
 }
 
 
 class Handler:
-    """Turns requests into answers. Shared by all threads of a process; what it caches is replaced, never changed."""
+    """Turns requests into answers. Shared by all threads of a process; what it caches is replaced, never changed.
 
-    __slots__ = ("_answers", "_body", "_date", "_echo", "_iterations", "_log", "_second")
+    Attributes:
+        backend: whom each request is to ask before it is answered, if anyone.
+    """
+
+    __slots__ = ("_answers", "_body", "_date", "_echo", "_fault", "_iterations", "_log", "_second", "backend")
 
     def __init__(self, config: HandlerConfig, log: AccessLog) -> None:
         self._echo = config.kind == "echo"
         self._body = b"x" * config.body_bytes
         self._iterations = config.cpu_iterations
         self._log = log
+        self._fault = make_fault(config.fault)
+        self.backend = config.backend
         self._second = 0
         self._date = b""
         self._answers: dict[bytes, bytes] = {}  # of this second: the answer differs by its Connection line only
 
     def answer(self, request: Request, keep_alive: bool, peer: str) -> bytes:
         """Do the work, log it, and return the whole answer."""
+        if self._fault is not None:
+            self._fault.meet(request.target)
         if self._iterations:
             work(self._iterations)
         if (second := int(time.time())) != self._second:

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 from common.config import CONTRACT
-from common.scoreboard import Scoreboard
+from common.scoreboard import CONNECTIONS, Scoreboard
 
-Mark: TypeAlias = dict[str, int | float]
+Mark: TypeAlias = dict[str, int | float | list[int]]
 
 
 def take_mark(scoreboard: Scoreboard) -> Mark:
     """All counters and the resource usage of this process and its reaped children, at this instant."""
+    by_worker = {"connections_by_worker": scoreboard.by_worker(CONNECTIONS)} if scoreboard.workers else {}
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "at_ns": time.monotonic_ns(),
         **scoreboard.totals(),
+        **by_worker,
         "cpu_user_s": round(own.ru_utime + children.ru_utime, 6),
         "cpu_system_s": round(own.ru_stime + children.ru_stime, 6),
         "voluntary_switches": own.ru_nvcsw + children.ru_nvcsw,

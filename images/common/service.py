@@ -18,12 +18,14 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from common.access_log import AccessLog
+from common.backend import Backend
 from common.blocking import ABORT, FINISH, hang_up
+from common.children import SIGNALS
 from common.config import ConfigError, ServerConfig, read_config
 from common.handler import Handler
 from common.report import Mark, take_mark, write_report
 from common.scoreboard import WAKEUPS, Counts, Scoreboard
-from common.session import Session
+from common.session import Session, Tell
 from common.sockets import Listener, ListenError
 
 THREAD_STACK_BYTES: Final = 256 << 10  # Python keeps its own frames on the heap; 8 MiB per thread are addresses only
@@ -41,6 +43,7 @@ class Service:
         counts: of them, the main thread's.
         log: the access log; written out by `finish`.
         stopping: SIGTERM or SIGINT has come.
+        connection: of a forked child that serves one at a time, the one it serves now: a signal ends it.
     """
 
     def __init__(self, folder: Path, config: ServerConfig) -> None:
@@ -49,13 +52,11 @@ class Service:
         self.counts = self.scoreboard.main
         self.log = AccessLog(folder / "out" / "access.log", config.handler.log)
         self.stopping = False
+        self.connection: socket.socket | None = None
         self._handler = Handler(config.handler, self.log)
         self._out = folder / "out"
         self._marks: list[Mark] = []
-        self._wakeup, self._wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._poll = select.poll()
-        self._poll.register(self._wakeup, select.POLLIN)
-        self._polled = False  # whether the listener is among what is polled
+        self._make_wakeup()
         threading.stack_size(THREAD_STACK_BYTES)
         self._catch_signals()
 
@@ -75,13 +76,18 @@ class Service:
     def listen(self) -> Listener:
         """The socket the configuration asks for. Exits with one line if it cannot be had."""
         try:
-            return Listener(self.config.host, self.config.port, self.config.backlog, self.counts)
+            return Listener(self.config.host, self.config.port, self.config.backlog)
         except ListenError as error:
             _exit(_EXIT_CANNOT_RUN, f"{self.config.model}: {error}; stop what uses the port or choose another")
 
-    def session(self, peer: str, counts: Counts) -> Session:
+    def session(self, peer: str, counts: Counts, tell: Tell | None = None) -> Session:
         """A new connection's session, counted in the slot of the worker that serves it."""
-        return Session(self._handler, counts, self, peer)
+        return Session(self._handler, counts, self, peer, tell)
+
+    def backend(self, counts: Counts) -> Backend | None:
+        """A worker's connection to the backend, where the handler has one; for workers that may block."""
+        address = self._handler.backend
+        return None if address is None else Backend(address, counts)
 
     def fileno(self) -> int:
         """The descriptor that becomes readable when a signal arrives, for a loop that waits on more than one thing."""
@@ -102,26 +108,59 @@ class Service:
             self.noticed()
         return not self.stopping
 
-    def become_child(self, connection: socket.socket) -> None:
-        """In a forked child: of the parent's signals nothing is left; SIGTERM ends the connection, SIGQUIT cuts it."""
+    def sleep(self, timeout_s: float | None) -> bool:
+        """Sleep until a signal comes or the time is up; False once the server is to stop."""
+        if not self.stopping and self._poll.poll(None if timeout_s is None else timeout_s * 1_000):
+            self.noticed()
+        self.counts[WAKEUPS] += 1
+        return not self.stopping
 
-        def end(number: int, _frame: FrameType | None) -> None:
-            self.stopping = True
-            hang_up(connection, FINISH if number == signal.SIGTERM else ABORT)
+    def become_child(self, counts: Counts, connection: socket.socket) -> None:
+        """In a forked child that serves one connection and ends: nothing is left of the parent's signals.
 
+        SIGTERM ends the connection, SIGQUIT cuts it.
+        """
+        self.counts = counts
+        self.connection = connection
         signal.set_wakeup_fd(-1)
-        os.close(self._wakeup)
-        os.close(self._wakeup_in)
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGQUIT, end)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._close_wakeup()
+        self._let_in_a_childs_signals()
+
+    def become_worker(self, counts: Counts) -> None:
+        """In a forked child that lives on: as `become_child`, and signals wake its own `wait`."""
+        self.counts = counts
+        self._close_wakeup()
+        self._make_wakeup()
+        signal.set_wakeup_fd(self._wakeup_in, warn_on_full_buffer=False)
+        self._let_in_a_childs_signals()
 
     def finish(self) -> None:
         """Write the log out, take the end mark, write and print the exit report. All workers have ended."""
         self.log.flush()
         write_report(self._out, self.config.model, self._marks, take_mark(self.scoreboard))
+
+    def _make_wakeup(self) -> None:
+        self._wakeup, self._wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wakeup, select.POLLIN)
+        self._polled = False  # whether the listener is among what is polled
+
+    def _close_wakeup(self) -> None:
+        os.close(self._wakeup)
+        os.close(self._wakeup_in)
+
+    def _let_in_a_childs_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._end_connection)
+        signal.signal(signal.SIGQUIT, self._end_connection)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent passes it on
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked since before the fork
+
+    def _end_connection(self, number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+        if self.connection is not None:
+            hang_up(self.connection, FINISH if number == signal.SIGTERM else ABORT)
 
     def _poll_listener(self, listener: Listener, wanted: bool) -> None:
         if wanted and not self._polled:

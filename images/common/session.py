@@ -3,7 +3,8 @@
 The models bring the bytes here and take the answers away, each in its own way; that is all they differ in.
 """
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
 
 from common.handler import Handler, refusal
 from common.head import Request, RequestError
@@ -17,6 +18,9 @@ _BATCH_REQUESTS: Final = 64
 _BATCH_BYTES: Final = 256 << 10
 
 
+Tell: TypeAlias = Callable[[], None]
+
+
 class Life(Protocol):
     """Whether the server is being stopped."""
 
@@ -27,6 +31,8 @@ class Session:
     """The state of one connection: its parser, and how it is to go on.
 
     Attributes:
+        counts: where it is counted: the slot of the worker that has it now.
+        asking: the next answer needs the backend's. Ask it, and go on with `resume`; until then receive nothing.
         behind: requests are waiting that were received with earlier ones; ask again with no new data, before
             receiving more.
         closing: nothing more will be answered; close once everything returned is sent.
@@ -34,15 +40,38 @@ class Session:
             connection (see `linger` in blocking.py).
     """
 
-    __slots__ = ("_counts", "_handler", "_life", "_parser", "_peer", "behind", "closing", "lingering")
+    __slots__ = (
+        "_asked",
+        "_handler",
+        "_life",
+        "_parser",
+        "_peer",
+        "_tell",
+        "asking",
+        "behind",
+        "closing",
+        "counts",
+        "lingering",
+    )
 
-    def __init__(self, handler: Handler, counts: Counts, life: Life, peer: str) -> None:
+    def __init__(self, handler: Handler, counts: Counts, life: Life, peer: str, tell: Tell | None = None) -> None:
+        """A new connection's session.
+
+        Args:
+            handler: what is done with its requests.
+            counts: see above.
+            life: of the server.
+            peer: address of the client.
+            tell: called for each request answered, where that is not to be counted in `counts`.
+        """
         self._parser = Parser()
         self._handler = handler
-        self._counts = counts
         self._life = life
         self._peer = peer
-        self.behind = self.closing = self.lingering = False
+        self._tell = tell
+        self._asked: Request | None = None
+        self.counts = counts
+        self.asking = self.behind = self.closing = self.lingering = False
         counts[CONNECTIONS] += 1
 
     def receive(self, data: bytes) -> bytes:
@@ -52,16 +81,29 @@ class Session:
         self.behind = False
         try:
             request = parser.next()
-            if request is not None and not parser.buffer:  # one request, and no more than that: the usual case
-                return self._answer(request)
+            if request is not None and not parser.buffer and self._handler.backend is None:
+                return self._answer(request)  # one request, and no more than that: the usual case
             return self._answer_batch(request)
         except RequestError as error:
             return self._refuse(error)
 
+    def resume(self, right: bool) -> bytes:
+        """The backend has answered, rightly or not: return what is now to be sent."""
+        request, self._asked = self._asked, None
+        self.asking = False
+        if request is None:
+            raise RuntimeError("resumed without having asked")
+        answer = self._answer(request) if right else self._refuse(RequestError(502, "the backend did not answer"))
+        self.behind = bool(self._parser.buffer) and not self.closing
+        return answer
+
     def _answer(self, request: Request) -> bytes:
         keep_alive = request.keep_alive and not (self._life.stopping and not self._parser.buffer)
         answer = self._handler.answer(request, keep_alive, self._peer)
-        self._counts[REQUESTS] += 1
+        if self._tell is None:
+            self.counts[REQUESTS] += 1
+        else:
+            self._tell()
         if not keep_alive:
             self.closing = True
             self.lingering = bool(self._parser.buffer)
@@ -73,6 +115,9 @@ class Session:
         size_bytes = 0
         try:
             while request is not None:
+                if self._handler.backend is not None:
+                    self._asked, self.asking = request, True
+                    break
                 answers.append(self._answer(request))
                 size_bytes += len(answers[-1])
                 if self.closing:
@@ -83,13 +128,13 @@ class Session:
                 request = self._parser.next()
         except RequestError as error:
             answers.append(self._refuse(error))
-        if self._life.stopping and not self.behind:
+        if self._life.stopping and not (self.behind or self.asking):
             self.closing = True  # what is left is no whole request
         elif self._parser.wants_continue():
             answers.append(_CONTINUE)
         return b"".join(answers)
 
     def _refuse(self, error: RequestError) -> bytes:
-        self._counts[BAD_REQUESTS] += 1
+        self.counts[BAD_REQUESTS] += 1
         self.closing = self.lingering = True
         return refusal(error)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from common.scoreboard import ACCEPTS, Counts
+from common.scoreboard import ACCEPT_EAGAINS, ACCEPTS, Counts
 
 RECEIVE_BYTES: Final = 64 << 10  # asked for with each recv
 
@@ -26,28 +26,32 @@ class Listener:
     leaves it alone until the rest is over, instead of being woken for it again and again.
     """
 
-    def __init__(self, host: str, port: int, backlog: int, counts: Counts) -> None:
+    def __init__(self, host: str, port: int, backlog: int) -> None:
         self.socket = _listen(host, port, backlog)
-        self._counts = counts
         self._rest_until_s = 0.0
 
     def fileno(self) -> int:
         """Its descriptor, to wait on."""
         return self.socket.fileno()
 
-    def waiting(self) -> Iterator[tuple[socket.socket, str]]:
-        """Accept the connections that wait, one by one: each with its client's address, and the caller's to close."""
+    def waiting(self, counts: Counts) -> Iterator[tuple[socket.socket, str]]:
+        """Accept the connections that wait, one by one: each with its client's address, and the caller's to close.
+
+        Args:
+            counts: of the worker that accepts.
+        """
         for _ in range(_ACCEPT_BATCH):
             try:
                 connection, address = self.socket.accept()
             except BlockingIOError:
+                counts[ACCEPT_EAGAINS] += 1
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_RESOURCES:
                     self.rest()
                     return
                 continue  # the client has gone away while it waited (ECONNABORTED and its like, see accept(2))
-            self._counts[ACCEPTS] += 1
+            counts[ACCEPTS] += 1
             yield connection, address[0]
 
     def rest(self) -> None:

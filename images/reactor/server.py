@@ -92,7 +92,7 @@ class Reactor:
         if fd == self._service.fileno():
             self._service.noticed()
         elif fd == self._listener.fileno():
-            for accepted, peer in self._listener.waiting():
+            for accepted, peer in self._listener.waiting(self._service.counts):
                 accepted.setblocking(False)
                 session = self._service.session(peer, self._service.counts)
                 self._connections[accepted.fileno()] = Connection(accepted, session)

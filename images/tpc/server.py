@@ -24,7 +24,7 @@ def main() -> None:
     listener = service.listen()
     living: Living = set()
     while service.wait(listener):
-        for connection, peer in listener.waiting():
+        for connection, peer in listener.waiting(service.counts):
             start_thread(service, listener, living, connection, peer)
     listener.close()
     end_threads(living)
@@ -50,7 +50,8 @@ def start_thread(service: Service, listener: Listener, living: Living, connectio
 def serve(service: Service, living: Living, connection: socket.socket, peer: str, slot: int) -> None:
     """The whole life of a thread."""
     try:
-        converse(connection, service.session(peer, service.scoreboard.counts(slot)))
+        counts = service.scoreboard.counts(slot)
+        converse(connection, service.session(peer, counts), service.backend(counts))
     finally:
         connection.close()
         service.scoreboard.release(slot)

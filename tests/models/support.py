@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from harness.result import ServerReport
+from harness.result import ServerMark, ServerReport
 
 IMAGES = Path(__file__).parents[2] / "images"
 PATIENCE_S = 20.0  # every wait's deadline; generous, because other tests load the machine
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 GET_AND_CLOSE = b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-HANDLER = {"kind": "body", "body_bytes": 128, "cpu_iterations": 0, "log": "off"}
+HANDLER = {"kind": "body", "body_bytes": 128, "cpu_iterations": 0, "log": "off", "backend": None, "fault": "none"}
 
 
 def http_models() -> list[str]:
@@ -124,7 +124,7 @@ class Server:
         assert json.loads(out) == json.loads((self.folder / "out" / "exit.json").read_text())
         report = ServerReport.model_validate_json(out)
         accepts = None if report.accepts is None else report.accepts - 1
-        fewer = {"requests": report.requests - 1, "connections": report.connections - 1, "accepts": accepts}
+        fewer = {"requests": counted(report) - 1, "connections": report.connections - 1, "accepts": accepts}
         return report.model_copy(update=fewer)
 
     def kill(self) -> None:
@@ -136,6 +136,12 @@ class Server:
             if stream is not None:
                 stream.close()
         self.process.wait(PATIENCE_S)
+
+
+def counted(mark: ServerMark) -> int:
+    """The requests of a mark or a report, of a server that counts them."""
+    assert mark.requests is not None
+    return mark.requests
 
 
 @contextmanager

@@ -44,9 +44,9 @@ def test_a_childs_counts_reach_the_parent_even_if_it_is_killed() -> None:
 def test_accepted_sockets_have_the_shared_options() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    listener = Listener("127.0.0.1", port, 16, Scoreboard().main)
+    listener = Listener("127.0.0.1", port, 16)
     with socket.create_connection(("127.0.0.1", port), 5):
-        [(connection, peer)] = list(listener.waiting())
+        [(connection, peer)] = list(listener.waiting(Scoreboard().main))
         with connection:
             assert peer == "127.0.0.1"
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

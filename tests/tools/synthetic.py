@@ -210,7 +210,13 @@ def _histogram(mean_s: float, count: int, chance: random.Random) -> dict[int, in
 
 def _server(planned: PlannedTrial, client: ClientReport) -> ServerReport:
     def mark(at_ns: int, requests: int) -> ServerMark:
-        counters = dict.fromkeys(ServerMark.model_fields, 0) | {"at_ns": at_ns, "requests": requests}
+        counters = {
+            "at_ns": at_ns,
+            "requests": requests,
+            "connections": 0,
+            "voluntary_switches": 0,
+            "involuntary_switches": 0,
+        }
         return ServerMark.model_validate(counters)
 
     start, end = client.window_start_ns, client.window_end_ns

@@ -1,0 +1,71 @@
+"""Worker processes made ahead: always as many as were asked for. Who dies is replaced."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from common.children import Children, exit_after
+from common.service import Service
+
+_SHORT_LIFE_S: Final = (
+    1.0  # who dies younger is replaced more slowly: a worker that cannot live must not become a fork bomb
+)
+_REST_S: Final = 0.1
+
+
+class Family:
+    """The main process's view of its workers. It serves nothing itself; it forks, reaps and replaces.
+
+    Args:
+        service: of the main process.
+        number: of workers.
+        slots_each: of the scoreboard, for each worker: one, or one for each of its threads. A replacement takes over
+            the slots of the dead and counts on in them.
+        life: the whole life of a worker, in its own process; it is given the worker's slots. Signals are let in
+            when it calls `service.become_worker`.
+    """
+
+    def __init__(self, service: Service, number: int, slots_each: int, life: Callable[[Sequence[int]], None]) -> None:
+        self._service = service
+        self._life = life
+        self._children = Children(service.counts)
+        slots = service.scoreboard.claim_for_workers(number * slots_each)
+        self._slots = {own[0]: own for own in zip(*[iter(slots)] * slots_each, strict=True)}
+        self._missing = list(self._slots)
+        self._born_s: dict[int, float] = {}
+        self._rest_until_s = 0.0
+
+    def run(self) -> None:
+        """Make the workers, and keep their number, until the service is to stop."""
+        self._make_missing()
+        while self._service.sleep(self._rest_left_s()):
+            self._take_leave()
+            self._make_missing()
+
+    def end(self) -> None:
+        """Have them all finish. Close the listening socket first: nobody may go on accepting."""
+        self._children.end()
+
+    def _take_leave(self) -> None:
+        now_s = time.monotonic()
+        for slot in self._children.reap():
+            self._missing.append(slot)
+            if now_s - self._born_s[slot] < _SHORT_LIFE_S:
+                self._rest_until_s = now_s + _REST_S
+
+    def _make_missing(self) -> None:
+        while self._missing and not self._rest_left_s():
+            slot = self._missing.pop()
+            self._born_s[slot] = time.monotonic()
+            try:
+                if self._children.fork(slot):
+                    exit_after(lambda slot=slot: self._life(self._slots[slot]))  # type: ignore[misc]  # mypy has no type for a lambda's default
+            except OSError:  # no more processes may be had now
+                self._missing.append(slot)
+                self._rest_until_s = time.monotonic() + _REST_S
+
+    def _rest_left_s(self) -> float | None:
+        """Seconds until the next attempt, where workers are missing; none where nothing is to be done."""
+        if not self._missing:
+            return None
+        return max(0.0, self._rest_until_s - time.monotonic()) or None
