@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from harness.result import ServerMark, ServerReport
+from harness.spec.catalogue import load_model, option_values
 
 IMAGES = Path(__file__).parents[2] / "images"
 PATIENCE_S = 20.0  # every wait's deadline; generous, because other tests load the machine
@@ -88,9 +89,16 @@ class Client:
 class Server:
     """A running model."""
 
-    def __init__(self, model: str, folder: Path, handler: dict[str, Any], limits: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: str,
+        folder: Path,
+        handler: dict[str, Any],
+        limits: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.folder = folder
-        self.port = write_config(folder, model, handler=handler)
+        self.port = write_config(folder, model, handler=handler, options=all_options(model, options or {}))
         self.process = start(model, folder, limits)
         self._clients: list[Client] = []
 
@@ -145,9 +153,11 @@ def counted(mark: ServerMark) -> int:
 
 
 @contextmanager
-def serving(model: str, folder: Path, limits: Sequence[str] = (), **handler: Any) -> Iterator[Server]:
-    """A model that is ready, killed at the end if it still runs."""
-    server = Server(model, folder, {**HANDLER, **handler}, limits)
+def serving(
+    model: str, folder: Path, limits: Sequence[str] = (), options: Mapping[str, Any] | None = None, **handler: Any
+) -> Iterator[Server]:
+    """A model that is ready, killed at the end if it still runs. Options not named have their defaults."""
+    server = Server(model, folder, {**HANDLER, **handler}, limits, options)
     try:
         server.wait_ready()
         yield server
@@ -167,6 +177,14 @@ def start(model: str, folder: Path, limits: Sequence[str] = ()) -> "subprocess.P
     )
 
 
+def all_options(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a model as the server is given them: every one present, sizes in bytes."""
+    described = load_model(IMAGES / model)
+    assert options.keys() <= described.options.keys(), f"{model} has no option of {sorted(options)}"
+    defaults = {name: option.default for name, option in described.options.items()}
+    return option_values(described, {**defaults, **options})
+
+
 def write_config(folder: Path, model: str, **changes: Any) -> int:
     """Write config.json, make out/, and return the port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -177,7 +195,7 @@ def write_config(folder: Path, model: str, **changes: Any) -> int:
         "host": "127.0.0.1",
         "port": port,
         "backlog": 4096,
-        "options": {},
+        "options": all_options(model, {}),
         "handler": HANDLER,
         **changes,
     }
