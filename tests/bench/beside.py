@@ -63,6 +63,9 @@ class Ratio:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
     @classmethod
     def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> "Ratio":
         """Of two series, pair by pair."""
@@ -162,11 +165,13 @@ def alternate(pairs: int, ours: Callable[[], Side], theirs: Callable[[], Side]) 
     return done
 
 
-def options_of(arguments: Sequence[str], description: str) -> argparse.Namespace:
+def options_of(
+    arguments: Sequence[str], description: str, connections: Sequence[int] = (10, 100), pairs: int = 16
+) -> argparse.Namespace:
     """What every comparison may be told: `connections`, `pairs`, `seconds`."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100])
-    parser.add_argument("--pairs", type=int, default=16, help="alternations (default 16)")
+    parser.add_argument("--connections", type=int, nargs="+", default=list(connections))
+    parser.add_argument("--pairs", type=int, default=pairs, help=f"alternations (default {pairs})")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each run (default 2)")
     return parser.parse_args(arguments)
 

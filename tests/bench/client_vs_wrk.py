@@ -74,7 +74,7 @@ def compare(connections: int, pairs: int, seconds: float) -> bool:
     holds = ratio.mean >= BOUND
     say(
         f"{connections:>5}  {_mean(ours):>12,.0f}  {_mean(theirs):>12,.0f}  "
-        f"{ratio.mean:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]  {rate.mean:.3f} [{rate.low:.3f}, {rate.high:.3f}]  "
+        f"{ratio}  {rate}  "
         f"{'holds' if holds else 'MISSED'}",
     )
     return holds
