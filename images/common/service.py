@@ -73,10 +73,10 @@ class Service:
         except OSError as error:
             _exit(_EXIT_BAD_INPUT, f"{error.filename}: {error.strerror}; make {folder / 'out'} a writable folder")
 
-    def listen(self) -> Listener:
+    def listen(self, *, blocking: bool = False) -> Listener:
         """The socket the configuration asks for. Exits with one line if it cannot be had."""
         try:
-            return Listener(self.config.host, self.config.port, self.config.backlog)
+            return Listener(self.config.host, self.config.port, self.config.backlog, blocking=blocking)
         except ListenError as error:
             _exit(_EXIT_CANNOT_RUN, f"{self.config.model}: {error}; stop what uses the port or choose another")
 

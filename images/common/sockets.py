@@ -1,5 +1,6 @@
 """The listening socket, with the options that every model shares, and accepting from it."""
 
+import contextlib
 import errno
 import socket
 import time
@@ -13,6 +14,7 @@ RECEIVE_BYTES: Final = 64 << 10  # asked for with each recv
 _ACCEPT_BATCH: Final = 64  # then look at what else there is to do
 _REST_S: Final = 0.1
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_NOT_LISTENING: Final = frozenset({errno.EINVAL, errno.EBADF})
 
 
 class ListenError(Exception):
@@ -20,15 +22,26 @@ class ListenError(Exception):
 
 
 class Listener:
-    """A listening socket that never blocks.
+    """A listening socket. It never blocks, unless it was made `blocking`: then accept sleeps until a connection comes.
 
     Out of descriptors it rests: the connections stay in the kernel's queue, and whoever waits on the listener
     leaves it alone until the rest is over, instead of being woken for it again and again.
+
+    Attributes:
+        ended: it was found shut down or closed: nothing will ever be accepted again.
     """
 
-    def __init__(self, host: str, port: int, backlog: int) -> None:
-        self.socket = _listen(host, port, backlog)
+    def __init__(self, host: str, port: int, backlog: int, *, blocking: bool = False) -> None:
+        """Listen.
+
+        Raises:
+            ListenError: the port cannot be had.
+        """
+        self.socket = _bind(host, port)
+        self.socket.setblocking(blocking)  # accepted sockets do not inherit this
+        self.ended = False
         self._rest_until_s = 0.0
+        _listen(self.socket, host, port, backlog)
 
     def fileno(self) -> int:
         """Its descriptor, to wait on."""
@@ -41,18 +54,36 @@ class Listener:
             counts: of the worker that accepts.
         """
         for _ in range(_ACCEPT_BATCH):
+            accepted = self.accept_one(counts)
+            if accepted is None:
+                return
+            yield accepted
+
+    def accept_one(self, counts: Counts) -> tuple[socket.socket, str] | None:
+        """Accept one connection: with its client's address, and the caller's to close. For workers that serve one each.
+
+        None where there is none to be had: nobody waits (never so when `blocking`), or descriptors are used up and
+        the listener rests (`rest_left_s`), or it has `ended`.
+
+        Args:
+            counts: of the worker that accepts.
+        """
+        while True:
             try:
                 connection, address = self.socket.accept()
             except BlockingIOError:
                 counts[ACCEPT_EAGAINS] += 1
-                return
+                return None
             except OSError as error:
                 if error.errno in _OUT_OF_RESOURCES:
                     self.rest()
-                    return
+                    return None
+                if error.errno in _NOT_LISTENING:
+                    self.ended = True
+                    return None
                 continue  # the client has gone away while it waited (ECONNABORTED and its like, see accept(2))
             counts[ACCEPTS] += 1
-            yield connection, address[0]
+            return connection, address[0]
 
     def rest(self) -> None:
         """Leave the queue alone for a moment: what a connection needs is used up."""
@@ -67,20 +98,39 @@ class Listener:
             left_s = self._rest_until_s = 0.0
         return left_s
 
+    def shut_down(self) -> None:
+        """Stop accepting, in every process and thread that shares the socket, whoever sleeps in accept now or later.
+
+        shutdown(2) acts on the socket, not on a descriptor of it: accept returns EINVAL from now on, at once, and
+        epoll reports a hang-up. Connections that still wait are reset.
+        """
+        with contextlib.suppress(OSError):  # shut down already
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Stop accepting."""
+        """Let go of the socket; if nobody else has it, stop accepting."""
         self.socket.close()
 
 
-def _listen(host: str, port: int, backlog: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)  # not inheritable: close-on-exec
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it on Linux
-    listener.setblocking(False)  # accepted sockets do not inherit this
     try:
         listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise _cannot(host, port, error) from None
+    return listener
+
+
+def _listen(listener: socket.socket, host: str, port: int, backlog: int) -> None:
+    try:
         listener.listen(backlog)
     except OSError as error:
         listener.close()
-        raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-    return listener
+        raise _cannot(host, port, error) from None
+
+
+def _cannot(host: str, port: int, error: OSError) -> ListenError:
+    return ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}")
