@@ -113,6 +113,10 @@ class ServerReport(ServerMark):
     model: str
     python: str | None = Field(None, description="Version of the interpreter, where there is one.")
     switch_interval_s: float | None = Field(None, description="sys.getswitchinterval().")
+    ballast_huge_bytes: int | None = Field(
+        None,
+        description="Of the model's ballast, where it has one: what the kernel put on huge pages (AnonHugePages) when it was first written to.",
+    )
     marks: tuple[ServerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
 
 

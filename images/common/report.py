@@ -13,16 +13,22 @@ from typing import TypeAlias
 from common.config import CONTRACT
 from common.scoreboard import CONNECTIONS, Scoreboard
 
-Mark: TypeAlias = dict[str, int | float | list[int]]
+Mark: TypeAlias = dict[str, int | float | list[int] | None]
 
 
-def take_mark(scoreboard: Scoreboard) -> Mark:
-    """All counters and the resource usage of this process and its reaped children, at this instant."""
+def take_mark(scoreboard: Scoreboard, count_requests: bool = True) -> Mark:
+    """All counters and the resource usage of this process and its reaped children, at this instant.
+
+    Args:
+        scoreboard: all counters.
+        count_requests: whether requests are counted; else they are `null`, which is not 0.
+    """
     by_worker = {"connections_by_worker": scoreboard.by_worker(CONNECTIONS)} if scoreboard.workers else {}
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "at_ns": time.monotonic_ns(),
         **scoreboard.totals(),
+        **({} if count_requests else {"requests": None}),
         **by_worker,
         "cpu_user_s": round(own.ru_utime + children.ru_utime, 6),
         "cpu_system_s": round(own.ru_stime + children.ru_stime, 6),

@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from common.access_log import AccessLog
 from common.backend import Backend
@@ -29,6 +29,7 @@ from common.session import Session, Tell
 from common.sockets import Listener, ListenError
 
 THREAD_STACK_BYTES: Final = 256 << 10  # Python keeps its own frames on the heap; 8 MiB per thread are addresses only
+_Option = TypeVar("_Option", int, str, bool)
 _EXIT_CANNOT_RUN: Final = 1
 _EXIT_BAD_INPUT: Final = 2
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
@@ -42,6 +43,8 @@ class Service:
         scoreboard: all counters.
         counts: of them, the main thread's.
         log: the access log; written out by `finish`.
+        count_requests: whether requests answered are counted. To be set before the first session and the first mark.
+        facts: what the exit report says besides, by its field's name.
         stopping: SIGTERM or SIGINT has come.
         connection: of a forked child that serves one at a time, the one it serves now: a signal ends it.
     """
@@ -51,6 +54,8 @@ class Service:
         self.scoreboard = Scoreboard()
         self.counts = self.scoreboard.main
         self.log = AccessLog(folder / "out" / "access.log", config.handler.log)
+        self.count_requests = True
+        self.facts: dict[str, int] = {}
         self.stopping = False
         self.connection: socket.socket | None = None
         self._handler = Handler(config.handler, self.log)
@@ -73,16 +78,30 @@ class Service:
         except OSError as error:
             _exit(_EXIT_BAD_INPUT, f"{error.filename}: {error.strerror}; make {folder / 'out'} a writable folder")
 
+    def option(self, name: str, kind: type[_Option]) -> _Option:
+        """An option of the model, of the type that its model.yaml says. Exits with one line if it is not there."""
+        value = self.config.options.get(name)
+        if type(value) is not kind:
+            _exit(
+                _EXIT_BAD_INPUT,
+                f"config.json: options.{name} is {value!r}; it must be of type {kind.__name__}, see model.yaml",
+            )
+        return value
+
+    def give_up(self, why: str) -> NoReturn:
+        """Exit before the first connection, with one line that says what is missing and what to do."""
+        _exit(_EXIT_CANNOT_RUN, f"{self.config.model}: {why}")
+
     def listen(self, *, blocking: bool = False) -> Listener:
         """The socket the configuration asks for. Exits with one line if it cannot be had."""
         try:
             return Listener(self.config.host, self.config.port, self.config.backlog, blocking=blocking)
         except ListenError as error:
-            _exit(_EXIT_CANNOT_RUN, f"{self.config.model}: {error}; stop what uses the port or choose another")
+            self.give_up(f"{error}; stop what uses the port or choose another")
 
     def session(self, peer: str, counts: Counts, tell: Tell | None = None) -> Session:
-        """A new connection's session, counted in the slot of the worker that serves it."""
-        return Session(self._handler, counts, self, peer, tell)
+        """A new connection's session, counted in the slot of the worker that serves it (`tell`: see Session)."""
+        return Session(self._handler, counts, self, peer, tell if self.count_requests else _tell_nobody)
 
     def backend(self, counts: Counts) -> Backend | None:
         """A worker's connection to the backend, where the handler has one; for workers that may block."""
@@ -137,7 +156,8 @@ class Service:
     def finish(self) -> None:
         """Write the log out, take the end mark, write and print the exit report. All workers have ended."""
         self.log.flush()
-        write_report(self._out, self.config.model, self._marks, take_mark(self.scoreboard))
+        end = take_mark(self.scoreboard, self.count_requests)
+        write_report(self._out, self.config.model, self._marks, {**end, **self.facts})
 
     def _make_wakeup(self) -> None:
         self._wakeup, self._wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -180,7 +200,11 @@ class Service:
         self.stopping = True
 
     def _mark(self, _number: int, _frame: FrameType | None) -> None:
-        self._marks.append(take_mark(self.scoreboard))
+        self._marks.append(take_mark(self.scoreboard, self.count_requests))
+
+
+def _tell_nobody() -> None:
+    """Requests are not counted."""
 
 
 def _only_wake(_number: int, _frame: FrameType | None) -> None:
