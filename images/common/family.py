@@ -23,14 +23,29 @@ class Family:
             the slots of the dead and counts on in them.
         life: the whole life of a worker, in its own process; it is given the worker's slots. Signals are let in
             when it calls `service.become_worker`.
+        slots_apart: more slots for each worker, for its threads that serve no connection. They come first, and the
+            report does not tell them apart as workers.
+
+    Raises:
+        BlockingIOError: there are not so many slots.
     """
 
-    def __init__(self, service: Service, number: int, slots_each: int, life: Callable[[Sequence[int]], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        number: int,
+        slots_each: int,
+        life: Callable[[Sequence[int]], None],
+        slots_apart: int = 0,
+    ) -> None:
         self._service = service
         self._life = life
         self._children = Children(service.counts)
-        slots = service.scoreboard.claim_for_workers(number * slots_each)
-        self._slots = {own[0]: own for own in zip(*[iter(slots)] * slots_each, strict=True)}
+        self._slots: dict[int, list[int]] = {}  # of each worker, by its first
+        for _ in range(number):
+            apart = [service.scoreboard.claim() for _ in range(slots_apart)]
+            own = apart + service.scoreboard.claim_for_workers(slots_each)
+            self._slots[own[0]] = own
         self._missing = list(self._slots)
         self._born_s: dict[int, float] = {}
         self._rest_until_s = 0.0
