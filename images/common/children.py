@@ -1,5 +1,6 @@
 """Child processes: forked with no signal lost, reaped, and ended within the time that the contract allows."""
 
+import ctypes
 import os
 import signal
 import traceback
@@ -10,6 +11,8 @@ from common.blocking import FINISH, insist
 from common.scoreboard import FORKS, Counts
 
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD})
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None)
 
 
 class Children:
@@ -52,14 +55,19 @@ class Children:
             if pid in self._living:  # as process 1 of a container we are sent orphans too
                 yield self._living.pop(pid)
 
-    def end(self) -> None:
+    def end(self, meanwhile: Callable[[], None] | None = None) -> None:
         """Have them all finish, and reap them all.
 
         A signal that falls between a child's last look and its recv does not wake the recv; so it is sent again.
+
+        Args:
+            meanwhile: done at least every 50 ms until they have ended: what a child might otherwise wait for.
         """
         for how in insist():
             for _ in self.reap():
                 pass
+            if meanwhile is not None:
+                meanwhile()
             if not self._living:
                 return
             for pid in self._living:
@@ -68,6 +76,20 @@ class Children:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         self._living.clear()
+
+
+def die_with(parent: int) -> None:
+    """In a child that lives as long as its parent: be killed when the parent dies, however it does.
+
+    A worker that sleeps in accept would outlive a parent that was killed, and keep the port. The kernel forgets it
+    where the parent has died before it was asked.
+
+    Args:
+        parent: process id.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def exit_after(life: Callable[[], None]) -> NoReturn:

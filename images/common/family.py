@@ -1,7 +1,9 @@
 """Worker processes made ahead: always as many as were asked for. Who dies is replaced."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from common.children import Children, exit_after
@@ -11,6 +13,7 @@ _SHORT_LIFE_S: Final = (
     1.0  # who dies younger is replaced more slowly: a worker that cannot live must not become a fork bomb
 )
 _REST_S: Final = 0.1
+_LONGEST_REST_S: Final = 1.0
 
 
 class Family:
@@ -48,7 +51,8 @@ class Family:
             self._slots[own[0]] = own
         self._missing = list(self._slots)
         self._born_s: dict[int, float] = {}
-        self._rest_until_s = 0.0
+        self._rest_s = _REST_S
+        self._rest_until_s = -math.inf
 
     def run(self) -> None:
         """Make the workers, and keep their number, until the service is to stop."""
@@ -66,18 +70,26 @@ class Family:
         for slot in self._children.reap():
             self._missing.append(slot)
             if now_s - self._born_s[slot] < _SHORT_LIFE_S:
-                self._rest_until_s = now_s + _REST_S
+                self._rest(now_s)
+
+    def _rest(self, now_s: float) -> None:
+        """Make nobody for a while: twice as long as the last time, if that was just now."""
+        if now_s < self._rest_until_s:
+            return
+        again = now_s - self._rest_until_s < _SHORT_LIFE_S
+        self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S) if again else _REST_S
+        self._rest_until_s = now_s + self._rest_s
 
     def _make_missing(self) -> None:
-        while self._missing and not self._rest_left_s():
+        while self._missing and not self._rest_left_s() and not self._service.stopping:
             slot = self._missing.pop()
             self._born_s[slot] = time.monotonic()
             try:
                 if self._children.fork(slot):
-                    exit_after(lambda slot=slot: self._life(self._slots[slot]))  # type: ignore[misc]  # mypy has no type for a lambda's default
+                    exit_after(partial(self._life, self._slots[slot]))
             except OSError:  # no more processes may be had now
                 self._missing.append(slot)
-                self._rest_until_s = time.monotonic() + _REST_S
+                self._rest(time.monotonic())
 
     def _rest_left_s(self) -> float | None:
         """Seconds until the next attempt, where workers are missing; none where nothing is to be done."""

@@ -13,14 +13,15 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn, TypeVar
 
 from common.access_log import AccessLog
 from common.backend import Backend
-from common.blocking import ABORT, FINISH, hang_up
-from common.children import SIGNALS
+from common.blocking import ABORT, FINISH, converse, hang_up
+from common.children import SIGNALS, die_with
 from common.config import ConfigError, ServerConfig, read_config
 from common.handler import Handler
 from common.report import Mark, take_mark, write_report
@@ -45,6 +46,7 @@ class Service:
         log: the access log; written out by `finish`.
         count_requests: whether requests answered are counted. To be set before the first session and the first mark.
         facts: what the exit report says besides, by its field's name.
+        before_mark: done before each mark, in a signal's handler: to bring in what is counted but not yet added up.
         stopping: SIGTERM or SIGINT has come.
         connection: of a forked child that serves one at a time, the one it serves now: a signal ends it.
     """
@@ -56,8 +58,10 @@ class Service:
         self.log = AccessLog(folder / "out" / "access.log", config.handler.log)
         self.count_requests = True
         self.facts: dict[str, int] = {}
+        self.before_mark: Callable[[], None] = _nothing_more
         self.stopping = False
         self.connection: socket.socket | None = None
+        self._pid = os.getpid()
         self._handler = Handler(config.handler, self.log)
         self._out = folder / "out"
         self._marks: list[Mark] = []
@@ -134,6 +138,19 @@ class Service:
         self.counts[WAKEUPS] += 1
         return not self.stopping
 
+    def wake_for(self, fd: int) -> None:
+        """Have `wait` return whenever this descriptor is readable, too."""
+        self._poll.register(fd, select.POLLIN)
+
+    def serve(self, connection: socket.socket, peer: str, counts: Counts, backend: Backend | None) -> None:
+        """In a worker that serves one connection at a time: this one, to its end. A signal to stop ends it earlier."""
+        self.connection = connection
+        if self.stopping:  # the signal came between accept and here
+            hang_up(connection, FINISH)
+        converse(connection, self.session(peer, counts), backend)
+        self.connection = None
+        connection.close()
+
     def become_child(self, counts: Counts, connection: socket.socket) -> None:
         """In a forked child that serves one connection and ends: nothing is left of the parent's signals.
 
@@ -147,6 +164,7 @@ class Service:
 
     def become_worker(self, counts: Counts) -> None:
         """In a forked child that lives on: as `become_child`, and signals wake its own `wait`."""
+        die_with(self._pid)
         self.counts = counts
         self._close_wakeup()
         self._make_wakeup()
@@ -156,7 +174,7 @@ class Service:
     def finish(self) -> None:
         """Write the log out, take the end mark, write and print the exit report. All workers have ended."""
         self.log.flush()
-        end = take_mark(self.scoreboard, self.count_requests)
+        end = self._take_mark()
         write_report(self._out, self.config.model, self._marks, {**end, **self.facts})
 
     def _make_wakeup(self) -> None:
@@ -200,11 +218,19 @@ class Service:
         self.stopping = True
 
     def _mark(self, _number: int, _frame: FrameType | None) -> None:
-        self._marks.append(take_mark(self.scoreboard, self.count_requests))
+        self._marks.append(self._take_mark())
+
+    def _take_mark(self) -> Mark:
+        self.before_mark()
+        return take_mark(self.scoreboard, self.count_requests)
 
 
 def _tell_nobody() -> None:
     """Requests are not counted."""
+
+
+def _nothing_more() -> None:
+    """All counters are up to date at any time."""
 
 
 def _only_wake(_number: int, _frame: FrameType | None) -> None:
