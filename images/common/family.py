@@ -56,10 +56,14 @@ class Family:
 
     def run(self) -> None:
         """Make the workers, and keep their number, until the service is to stop."""
-        self._make_missing()
+        self.tend()
         while self._service.sleep(self._rest_left_s()):
-            self._take_leave()
-            self._make_missing()
+            self.tend()
+
+    def tend(self) -> None:
+        """Take leave of the dead and make who is missing: once, for a main process that has more to do than `run`."""
+        self._take_leave()
+        self._make_missing()
 
     def end(self) -> None:
         """Have them all finish. Close the listening socket first: nobody may go on accepting."""
