@@ -52,6 +52,7 @@ def load_model(folder: Path) -> Model:
     for name, option in model.options.items():
         _check_option(name, option, node, problems)
     _check_files(model, node, folder, problems)
+    _check_contract(model, node, problems)
     problems.raise_if_any()
     return model
 
@@ -122,6 +123,17 @@ def _check_option(name: str, option: Option, node: Node, problems: Problems) -> 
         note("resident", "`resident` goes with `type: size`", "remove it, or change the type")
     elif problem := option_problem(option, option.default):
         note("default", f"the default {problem[0]}", problem[1])
+
+
+def _check_contract(model: Model, node: Node, problems: Problems) -> None:
+    """What a program that only answers at its port cannot have."""
+    if model.contract == "full":
+        return
+    asked = (("counts", model.counts == "exact"), ("options", bool(model.options)), ("entry", bool(model.entry)))
+    for key in (key for key, is_asked in asked if is_asked):
+        what = f"`{key}` goes with `contract: full`: a program that reads no `config.json` cannot honour it"
+        fix = "write `counts: none`" if key == "counts" else "remove it"
+        problems.add(node.reach((key,))[0].place, what, f"{fix}, or keep the whole contract")
 
 
 def _check_files(model: Model, node: Node, folder: Path, problems: Problems) -> None:

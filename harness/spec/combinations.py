@@ -8,13 +8,14 @@ from harness.errors import SpecError
 from harness.spec.catalogue import load_model, model_names, option_problem, resident_bytes
 from harness.spec.experiment import Scalar, Trial
 from harness.spec.factors import Factor
+from harness.spec.foreign import Foreign, name_of
 from harness.spec.levels import Value
 from harness.spec.model import Model
 from harness.spec.node import Node
 from harness.spec.paths import OPTIONS
-from harness.spec.points import Exclusions, Point, points, settings_of, trial_at
+from harness.spec.points import Exclusions, Point, model_in, points, settings_of, trial_at
 from harness.spec.problems import Problems, did_you_mean, listed, shown
-from harness.spec.rules import Contradiction, contradictions
+from harness.spec.rules import Contradiction, contradictions, foreign_contradictions
 
 
 class Shelf:
@@ -41,14 +42,28 @@ class Shelf:
                 self._models[name] = None
         return self._models[name]
 
-    def defaults(self, name: str) -> dict[str, Scalar]:
+    def known(self, model: str | Foreign) -> Model | None:
+        """What its folder says of it; None where there is none, or it could not be read."""
+        return self._models.get(model) if isinstance(model, str) else None
+
+    def keeps_contract(self, model: str | Foreign) -> bool:
+        """Whether it does what a spec's `handler` says; the benefit of the doubt where it could not be read."""
+        if not isinstance(model, str):
+            return False
+        found = self.known(model)
+        return found is None or found.contract == "full"
+
+    def defaults(self, name: str | Foreign) -> dict[str, Scalar]:
         """Its options with their defaults; none where the model could not be read."""
-        model = self._models.get(name)
+        model = self.known(name)
         return {key: option.default for key, option in model.options.items()} if model else {}
 
-    def option_contradiction(self, name: str, path: str, value: Value) -> Contradiction | None:
+    def option_contradiction(self, name: str | Foreign, path: str, value: Value) -> Contradiction | None:
         """What is wrong with an option for this model; None when it is right or the model could not be read."""
-        model, key = self._models.get(name), path.removeprefix(OPTIONS)
+        model, key = self.known(name), path.removeprefix(OPTIONS)
+        if not isinstance(name, str):
+            what = f"`{name_of(name)}` is no folder of images/ and has no options"
+            return Contradiction(("model", path), what, "remove them; an image takes `env` and `command`")
         if model is None:
             return None
         if key not in model.options:
@@ -62,7 +77,7 @@ class Shelf:
 
     def resident_contradiction(self, trial: Trial) -> Contradiction | None:
         """Whether what the model keeps in memory, by its options, is more than it is given."""
-        model, limit = self._models.get(trial.model), trial.limits.memory
+        model, limit = self.known(trial.model), trial.limits.memory
         if model is None or limit is None or resident_bytes(model, trial.options) < limit.bytes:
             return None
         names = [name for name, option in model.options.items() if option.resident]
@@ -102,31 +117,44 @@ class Combinations:
             problems: takes them.
             base_node: the spec, for the lines of `base`.
         """
-        met_any = False
+        met_any = shared = False
         for point in points({factor.name: factor.levels for factor in self._factors}, self._exclusions):
             met_any = True
             settings = settings_of(point)
+            shared = shared or self._shelf.keeps_contract(model_in(settings, self._base))
             for found in self._found(settings):
                 if not any(path.split(".")[0] in doubtful and path not in settings for path in found.paths):
                     self._note(found, point)
         if not met_any and all(factor.levels for factor in self._factors):
             line = base_node.reach(("exclude",))[0].place
             problems.add(line, "`exclude` leaves no combination", "exclude less")
+        if met_any and not shared:
+            self._tell_idle_handlers(problems)
         for (_, taking_part), case in self._cases.items():
             self._tell(case, taking_part, problems, base_node)
 
+    def _tell_idle_handlers(self, problems: Problems) -> None:
+        """Every model is a program of its own: what varies our handler changes nothing in any of them."""
+        for factor in self._factors:
+            paths = dict.fromkeys(path for level in factor.levels for path in level.sets if path.startswith("handler."))
+            if paths:
+                what = f"varying {listed(paths)} changes nothing, as no model here has the handler of images/common"
+                problems.add(factor.line, what, "remove it, or vary `request.path` to ask for other work")
+
     def _found(self, settings: dict[str, Value]) -> Iterator[Contradiction]:
-        model = str(settings.get("model", self._base.model))
+        model = model_in(settings, self._base)
         for path, value in settings.items():
             if path.startswith(OPTIONS) and (found := self._option(model, path, value)):
                 yield found
         trial = trial_at(self._base, settings, self._shelf.defaults)
         if too_large := self._shelf.resident_contradiction(trial):
             yield too_large
+        if not self._shelf.keeps_contract(trial.model):
+            yield from foreign_contradictions(trial)
         yield from contradictions(trial, settings)
 
-    def _option(self, model: str, path: str, value: Value) -> Contradiction | None:
-        key = (model, path, repr(value))
+    def _option(self, model: str | Foreign, path: str, value: Value) -> Contradiction | None:
+        key = (name_of(model), path, repr(value))
         if key not in self._options:
             self._options[key] = self._shelf.option_contradiction(model, path, value)
         return self._options[key]

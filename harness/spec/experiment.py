@@ -8,9 +8,11 @@ every field carries a description.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from harness.spec.foreign import Server, name_of
 from harness.spec.quantities import Between, Duration, Rate, Size
+from harness.spec.record import Record as Record  # noqa: PLC0414 - whoever makes a record finds what it is made of here
 
 Scalar = bool | int | float | str | None
 
@@ -21,7 +23,6 @@ _OWN_HEADERS = frozenset(name.lower() for name in CLIENT_HEADERS)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t -~]{0,4096}")
 _PATH = re.compile(r"/[!-~]{0,2047}")
-_MODEL = re.compile(r"[a-z][a-z0-9-]{0,59}")
 
 
 def _header_name(name: str) -> str:
@@ -52,29 +53,16 @@ def _path(path: str) -> str:
     return path
 
 
-def _model(name: str) -> str:
-    if not _MODEL.fullmatch(name):
-        raise ValueError(
-            f"{name[:60]!r} is no model's name; name a folder of images/ (lower-case letters, digits, hyphens)"
-        )
-    return name
-
-
 def _whole(value: object) -> object:
     if type(value) is not int:  # True == 1.0 == 1 in Python, and so for a Literal
         raise ValueError(f"`{str(value)[:60]}` is not the whole number 1; write 1")
     return value
 
 
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 One = Annotated[Literal[1], BeforeValidator(_whole)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
-
-
-class Record(BaseModel):
-    """A frozen, strict record: unknown keys are errors, nothing changes after it is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Request(Record):
@@ -83,13 +71,19 @@ class Request(Record):
     path: Annotated[str, AfterValidator(_path)] = Field(
         "/", description="Path and query, from the slash on.", json_schema_extra={"pattern": "^/[!-~]*$"}
     )
-    method: Literal["GET", "POST", "PUT"] = Field("GET", description="HTTP method.")
+    method: Method = Field("GET", description="HTTP method.")
     headers: dict[HeaderName, HeaderValue] = Field(
         {},
         description="Further request headers. Host, Content-Length, Connection and Transfer-Encoding are the client's.",
     )
     body: Annotated[Size, Between("0 B", "64 MiB")] = Field(
-        Size(0), description="Size of the request's body (POST and PUT)."
+        Size(0), description="Size of the request's body (POST, PUT, PATCH and DELETE)."
+    )
+    expect: int | None = Field(
+        None,
+        ge=200,
+        le=599,
+        description="Status of a right answer. By default 200 from models that keep the contract, any 2xx from others.",
     )
 
 
@@ -175,10 +169,9 @@ class Limits(Record):
 class Trial(Record):
     """One complete measurement: which server, with what work, under what load, within what limits."""
 
-    model: Annotated[str, AfterValidator(_model)] = Field(
+    model: Server = Field(
         "reactor",
-        description="The server: a folder of images/.",
-        json_schema_extra={"pattern": "^[a-z][a-z0-9-]*$"},
+        description="The server: a folder of images/, a ready image (`image`, `port`), or one that runs already (`url`).",
     )
     options: dict[str, Scalar] = Field({}, description="The model's own options, checked against its model.yaml.")
     request: Request = Field(Request(), description="The request that is sent.")
@@ -189,6 +182,11 @@ class Trial(Record):
     balancer: Literal["none"] = Field("none", description="What stands in front of the servers.")
     limits: Limits = Field(Limits(), description="What the server may use.")
     network: Literal["host", "bridge"] = Field("host", description="The container's network; `bridge` shows its price.")
+
+    @property
+    def model_name(self) -> str:
+        """What the server is called in tables, charts and messages."""
+        return name_of(self.model)
 
 
 class LevelSet(Record):

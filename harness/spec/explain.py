@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from harness.spec.experiment import Experiment, Record
+from harness.spec.foreign import TAGS
 from harness.spec.node import Node
 from harness.spec.paths import elsewhere
 from harness.spec.problems import Problems, did_you_mean, listed, nearest, shown
@@ -46,9 +47,10 @@ def explain(
     """
     broken: set[Where] = set()
     for error in errors:
-        place, path = node.reach(error["loc"][len(prefix) :])
+        where = [part for part in error["loc"] if part not in TAGS]
+        place, path = node.reach(where[len(prefix) :])
         if error["type"] == "missing":
-            path = (*path, error["loc"][-1])
+            path = (*path, where[-1])
         if path in broken:  # the other members of a union say the same again
             continue
         broken.add(path)
@@ -148,7 +150,7 @@ def _not_a_choice(name: str, value: object, expected: str) -> tuple[str, str]:
 
 
 def fields_at(record: type[BaseModel], path: Sequence[object]) -> dict[str, Any]:
-    """The fields of the record that lies at `path` within `record`; none where that is no record."""
+    """The fields of the record that lies at `path` within `record`, or of each that may; none where that is no record."""
     kind: Any = record
     for part in path:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -156,6 +158,9 @@ def fields_at(record: type[BaseModel], path: Sequence[object]) -> dict[str, Any]
             kind = field.annotation if field else None
         else:
             kind = get_args(kind)[-1] if get_origin(kind) in (dict, list, tuple) else None
+    if get_origin(kind) is Union:
+        records = (get_args(member)[0] if get_origin(member) is Annotated else member for member in get_args(kind))
+        return {name: field for one in records for name, field in fields_at(one, ()).items()}
     return dict(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from harness.spec.experiment import LevelSet, Trial
 from harness.spec.explain import explain
-from harness.spec.levels import Level, Value, label_of, matching, typed_value
+from harness.spec.levels import Level, Value, is_single_value, label_of, matching, typed_value
 from harness.spec.node import Node
 from harness.spec.paths import SETTABLE, is_settable, split, unknown_path
 from harness.spec.points import Exclusions
@@ -56,11 +56,12 @@ def _read_level(name: str, node: Node, problems: Problems) -> Level | None:
     if isinstance(node.value, list):
         problems.add(node.place, f"a level of `{name}` is a list", "write single values; a level is one of them")
         return None
-    if not isinstance(node.value, dict):
+    if is_single_value(name, node.value):
         values = _read_value(name, node, problems)
         return Level(label_of(values[name]), values) if values else None
-    if not {"label", "set"} & set(node.value):
+    if isinstance(node.value, dict) and not {"label", "set"} & set(node.value):
         fix = f"write `{{label: NAME, set: {{{name}: VALUE}}}}` to set several keys"
+        fix += ", `{image: NAME, port: 8080}` or `{url: http://host:port}`" if name == "model" else ""
         problems.add(node.place, f"a level of `{name}` is a mapping without `label` and `set`", fix)
         return None
     return _read_level_set(node, problems)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.spec.experiment import Experiment, LevelSet, Scalar, Trial
+from harness.spec.foreign import Foreign, ReadyImage, RunningServer
 from harness.spec.paths import HEADERS, OPTIONS, nest
 from harness.spec.quantities import Quantity
 
-Value = Scalar | Quantity
+Value = Scalar | Quantity | Foreign
 
 _AMOUNT = re.compile(r"([0-9.]+)(?: ([A-Za-z]+)|(/s))")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]+|(?<![0-9])\.|\.(?![0-9])")
@@ -40,7 +41,7 @@ def digest(text: str) -> str:
 
 
 def typed_value(path: str, raw: object) -> Value:
-    """A raw value as the trial's key `path` holds it: `"5 s"` becomes a `Duration`.
+    """A raw value as the trial's key `path` holds it: `"5 s"` becomes a `Duration`, `{url: …}` a `RunningServer`.
 
     Raises:
         pydantic.ValidationError: the key cannot hold it; positions as in a partial trial.
@@ -53,7 +54,12 @@ def typed_value(path: str, raw: object) -> Value:
     value: object = trial
     for part in path.split("."):
         value = getattr(value, part)
-    return value  # type: ignore[return-value]  # every other leaf of a trial is a scalar or a quantity
+    return value  # type: ignore[return-value]  # every other leaf of a trial is one of them
+
+
+def is_single_value(path: str, raw: object) -> bool:
+    """Whether what stands as a level is a value of `path`, not a set of several keys."""
+    return not isinstance(raw, dict) or (path == "model" and bool({"image", "url"} & set(raw)))
 
 
 def make_level(path: str, raw: object) -> Level:
@@ -62,7 +68,7 @@ def make_level(path: str, raw: object) -> Level:
     Raises:
         pydantic.ValidationError: a value is wrong.
     """
-    if isinstance(raw, dict):
+    if not is_single_value(path, raw):
         chosen = LevelSet.model_validate(raw)
         return Level(chosen.label, {key: typed_value(key, value) for key, value in chosen.set.items()})
     value = typed_value(path, raw)
@@ -70,9 +76,11 @@ def make_level(path: str, raw: object) -> Level:
 
 
 def label_of(value: Value) -> str:
-    """How a value is called in tables: `none`, `true`, `64`, `50 us`, `keep-alive`."""
+    """How a value is called in tables: `none`, `true`, `64`, `50 us`, `keep-alive`, `acme/api:1.2`."""
     if value is None:
         return "none"
+    if isinstance(value, ReadyImage | RunningServer):
+        return value.name
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -12,6 +12,7 @@ from harness.spec.document import read_document
 from harness.spec.experiment import Experiment, Trial
 from harness.spec.explain import Where, explain
 from harness.spec.factors import Factor, read_exclusions, read_factors, within_limit
+from harness.spec.foreign import ReadyImage, RunningServer, certificates
 from harness.spec.levels import levels_of
 from harness.spec.model import Model
 from harness.spec.node import Node
@@ -40,6 +41,7 @@ def load_experiment(path: Path, images: Path) -> Experiment:
     exclusions = read_exclusions(root.child("exclude"), factors, problems)
     shelf = Shelf(images, problems)
     _find_models(experiment.base, root, factors, shelf)
+    _check_certificates(experiment.base, root, factors, path.parent, problems)
     base = _with_options(experiment.base, root, shelf, problems)
     line = root.reach(("factors",))[0].place
     if within_limit(factors, experiment.repeats, line, problems):
@@ -59,8 +61,8 @@ def load_used_models(experiment: Experiment, images: Path) -> dict[str, Model]:
         SpecError: a `model.yaml` is wrong.
     """
     levels = (level for levels in levels_of(experiment).values() for level in levels)
-    names = {experiment.base.model, *(str(level.sets["model"]) for level in levels if "model" in level.sets)}
-    return {name: load_model(images / name) for name in sorted(names)}
+    named = [experiment.base.model, *(level.sets["model"] for level in levels if "model" in level.sets)]
+    return {name: load_model(images / name) for name in sorted({name for name in named if isinstance(name, str)})}
 
 
 def _read(root: Node, problems: Problems) -> tuple[Experiment, set[Where]]:
@@ -76,7 +78,8 @@ def _read(root: Node, problems: Problems) -> tuple[Experiment, set[Where]]:
 def _salvage(plain: dict[str, Any], broken: set[Where]) -> Experiment:
     """What remains without the broken parts, so that the rest can be checked in the same go."""
     rest = {key: deepcopy(value) for key, value in plain.items() if key in ("base", "repeats")}
-    for path in sorted(broken, key=len, reverse=True):
+    whole = ("base", "model")  # of which no part can be missed
+    for path in sorted({whole if path[:2] == whole else path for path in broken}, key=len, reverse=True):
         holder: Any = rest
         for part in path[:-1]:
             holder = holder.get(part, {}) if isinstance(holder, dict) else {}
@@ -86,15 +89,32 @@ def _salvage(plain: dict[str, Any], broken: set[Where]) -> Experiment:
 
 
 def _find_models(base: Trial, root: Node, factors: list[Factor], shelf: Shelf) -> None:
-    """Read every model that is named or in force."""
+    """Read every model of images/ that is named or in force."""
     node, reached = root.reach(("base", "model"))
     always_set = any(factor.levels and all("model" in level.sets for level in factor.levels) for factor in factors)
-    if len(reached) == 2 or base.options or not always_set:
+    if isinstance(base.model, str) and (len(reached) == 2 or base.options or not always_set):
         shelf.find(base.model, node.place)
     for factor in factors:
         for level in factor.levels:
-            if "model" in level.sets:
-                shelf.find(str(level.sets["model"]), factor.lines[level.label]["model"])
+            if isinstance(name := level.sets.get("model"), str):
+                shelf.find(name, factor.lines[level.label]["model"])
+
+
+def _check_certificates(base: Trial, root: Node, factors: list[Factor], folder: Path, problems: Problems) -> None:
+    """See that every `ca` is a file of certificates."""
+    named = [(base.model, root.reach(("base", "model", "ca"))[0].place)]
+    named += [
+        (model, factor.lines[level.label]["model"])
+        for factor in factors
+        for level in factor.levels
+        if isinstance(model := level.sets.get("model"), ReadyImage | RunningServer)
+    ]
+    for model, line in named:
+        if isinstance(model, ReadyImage | RunningServer) and model.ca is not None:
+            try:
+                certificates(folder / model.ca)
+            except ValueError as error:
+                problems.add(line, f"`ca`: {error}", "name a PEM file, relative to the spec")
 
 
 def _with_options(base: Trial, root: Node, shelf: Shelf, problems: Problems) -> Trial:

@@ -55,6 +55,13 @@ class Model(Record):
     workers: tuple[OptionName, ...] = Field(
         (), description="Integer options whose product is the number of workers (`concurrency: workers`)."
     )
+    contract: Literal["full", "port"] = Field(
+        "full",
+        description="`full`: it reads `config.json`, listens where that says and answers as it says. `port`: any program that answers HTTP at `port`; it has no options, and `handler` has no effect on it.",
+    )
+    stop: Literal["SIGTERM", "SIGINT", "SIGQUIT"] = Field(
+        "SIGTERM", description="The signal on which it finishes what it has begun and ends."
+    )
     counts: Literal["exact", "none"] = Field(
         description="`exact`: writes an exit report; `none`: its counts are not checkable."
     )

@@ -38,7 +38,7 @@ _MEANT = {
     "throughput": "base.load.rate",
     "rampup": "base.load.warmup",
     "keepalive": "base.load.lifetime",
-    "url": "base.request.path",
+    "url": "base.model",
     "payload": "base.request.body",
     "cpus": "base.limits.cores",
     "ram": "base.limits.memory",

@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from harness.spec.experiment import Experiment, Record, Scalar, Trial
+from harness.spec.foreign import Foreign
 from harness.spec.levels import Level, Value, matching
 from harness.spec.model import Model
 from harness.spec.paths import HEADERS, OPTIONS
 
 Point = tuple[Level, ...]  # one level of each factor, in the spec's order
 Changed = TypeVar("Changed", bound=Record)
-Defaults = Callable[[str], Mapping[str, Scalar]]  # model: its options with their defaults
+Defaults = Callable[[str | Foreign], Mapping[str, Scalar]]  # model: its options with their defaults
 
 
 class Exclusions:
@@ -69,7 +70,7 @@ def trial_at(base: Trial, settings: Mapping[str, Value], defaults: Defaults) -> 
         defaults: tells a model's options.
     """
     trial = base
-    options: dict[str, Any] = dict(defaults(str(settings["model"])) if "model" in settings else base.options)
+    options: dict[str, Any] = dict(defaults(model_in(settings, base)) if "model" in settings else base.options)
     headers: dict[str, Any] = dict(base.request.headers)
     for path, value in settings.items():
         if path.startswith(OPTIONS):
@@ -83,6 +84,11 @@ def trial_at(base: Trial, settings: Mapping[str, Value], defaults: Defaults) -> 
     return trial.model_copy(update={"options": options})
 
 
+def model_in(settings: Mapping[str, Value], base: Trial) -> str | Foreign:
+    """The model that is in force with these settings."""
+    return settings.get("model", base.model)  # type: ignore[return-value]  # a typed value of that path
+
+
 def _changed(record: Changed, path: Sequence[str], value: object) -> Changed:
     """A copy of a record, however deep the key that changes."""
     key, *deeper = path
@@ -90,6 +96,6 @@ def _changed(record: Changed, path: Sequence[str], value: object) -> Changed:
 
 
 def defaults_from(models: Mapping[str, Model]) -> Defaults:
-    """Options with their defaults, looked up once a model."""
+    """Options with their defaults, looked up once a model; what is no folder of images/ has none."""
     known = {name: {key: option.default for key, option in model.options.items()} for name, model in models.items()}
-    return known.__getitem__
+    return lambda model: known[model] if isinstance(model, str) else {}

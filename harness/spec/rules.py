@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from harness.spec.experiment import Trial
+from harness.spec.foreign import RunningServer
 
 MAX_HEADERS_BYTES = 32 * 1024  # half of what every server accepts as a head (docs/contract/)
 
@@ -64,11 +65,11 @@ def _window_holds_requests(trial: Trial, _varied: Collection[str]) -> Contradict
 
 
 def _get_has_no_body(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    if trial.request.method != "GET" or trial.request.body.bytes == 0:
+    if trial.request.method not in ("GET", "HEAD", "OPTIONS") or trial.request.body.bytes == 0:
         return None
     return Contradiction(
         ("request.method", "request.body"),
-        "a GET request carries no body",
+        "a GET request carries no body, nor does HEAD or OPTIONS",
         "set `request.method: POST`, or `request.body: 0 B`",
     )
 
@@ -149,6 +150,36 @@ def _fault_falls_into_the_window(trial: Trial, _varied: Collection[str]) -> Cont
         "the fault would come after the window",
         "lengthen `load.window` or bring `handler.fault_at` forward",
     )
+
+
+def foreign_contradictions(trial: Trial) -> Iterator[Contradiction]:
+    """What cannot be asked of a server that does not keep the image contract: a program of its own.
+
+    Args:
+        trial: the complete trial of such a server.
+    """
+    handler = trial.handler
+    asked = (
+        ("handler.cpu", handler.cpu.ns > 0),
+        ("handler.backend.delay", handler.backend.delay is not None),
+        ("handler.fault", handler.fault != "none"),
+    )
+    for path in (path for path, is_asked in asked if is_asked):
+        what = f"`{path}` has no effect on a server that does not have the handler of images/common"
+        yield Contradiction(("model", path), what, "leave it out for this model")
+    if isinstance(trial.model, RunningServer):
+        yield from _of_what_runs_already(trial)
+
+
+def _of_what_runs_already(trial: Trial) -> Iterator[Contradiction]:
+    asked = (
+        ("limits.memory", trial.limits.memory is not None),
+        ("limits.cores", trial.limits.cores != 1),
+        ("network", trial.network != "host"),
+    )
+    for path in (path for path, is_asked in asked if is_asked):
+        what = f"`{path}` cannot be set for a server that runs already"
+        yield Contradiction(("model", path), what, "leave it out for this model, or give the server as an `image`")
 
 
 _RULES: tuple[Rule, ...] = (

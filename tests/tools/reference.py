@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from harness.plan import Plan, PlannedTrial
 from harness.result import TrialResult
 from harness.spec.experiment import Experiment, LevelSet, Scalar
+from harness.spec.foreign import ReadyImage, RunningServer
 from harness.spec.metrics import METRICS
 from harness.spec.model import Model, Option
 from harness.spec.quantities import Between, Duration, Quantity, Rate, Size
@@ -24,7 +25,10 @@ _PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true`, `fal
 def spec_keys() -> str:
     """Every key of a spec: type, default, meaning."""
     lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
-    lines += [_spec_row(path, field) for path, field in _fields(Experiment, "")]
+    for path, field in _fields(Experiment, ""):
+        lines.append(_spec_row(path, field))
+        if path == "base.model":
+            lines += [_spec_row(f"{path}.{key}", field) for key, field in _server_fields().items()]
     lines += [_spec_row(f"factors.….{path}", field) for path, field in _fields(LevelSet, "")]
     return "\n".join(lines)
 
@@ -62,6 +66,12 @@ def metrics() -> str:
     lines = ["| metric | unit | definition |", "|---|---|---|"]
     lines += [f"| `{metric.name}` | {metric.unit} | {_cell(metric.definition)} |" for metric in METRICS.values()]
     return "\n".join(lines)
+
+
+def _server_fields() -> dict[str, FieldInfo]:
+    """The keys of a `model` that is no folder of images/, those first that say which it is."""
+    fields = {**RunningServer.model_fields, **ReadyImage.model_fields}
+    return dict(sorted(fields.items(), key=lambda item: item[0] in ("ca", "insecure")))
 
 
 def _fields(record: Record, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
