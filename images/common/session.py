@@ -18,7 +18,7 @@ _BATCH_REQUESTS: Final = 64
 _BATCH_BYTES: Final = 256 << 10
 
 
-Tell: TypeAlias = Callable[[], None]
+Tell: TypeAlias = Callable[[], object]
 
 
 class Life(Protocol):
