@@ -46,7 +46,7 @@ class Service:
         log: the access log; written out by `finish`.
         count_requests: whether requests answered are counted. To be set before the first session and the first mark.
         facts: what the exit report says besides, by its field's name.
-        before_mark: done before each mark, in a signal's handler: to bring in what is counted but not yet added up.
+        before_mark: done before each mark, in a signal's handler: it adds up what is counted already.
         stopping: SIGTERM or SIGINT has come.
         connection: of a forked child that serves one at a time, the one it serves now: a signal ends it.
     """
@@ -86,10 +86,8 @@ class Service:
         """An option of the model, of the type that its model.yaml says. Exits with one line if it is not there."""
         value = self.config.options.get(name)
         if type(value) is not kind:
-            _exit(
-                _EXIT_BAD_INPUT,
-                f"config.json: options.{name} is {value!r}; it must be of type {kind.__name__}, see model.yaml",
-            )
+            why = f"is {value!r}; it must be of type {kind.__name__}, see model.yaml"
+            _exit(_EXIT_BAD_INPUT, f"config.json: options.{name} {why}")
         return value
 
     def give_up(self, why: str) -> NoReturn:
@@ -98,8 +96,17 @@ class Service:
 
     def listen(self, *, blocking: bool = False) -> Listener:
         """The socket the configuration asks for. Exits with one line if it cannot be had."""
+        return self.listen_apart(1, blocking=blocking)[0]
+
+    def listen_apart(self, number: int, *, blocking: bool = False) -> list[Listener]:
+        """So many sockets on the port that the configuration names, each with a queue of its own (SO_REUSEPORT).
+
+        Exits with one line if they cannot be had.
+        """
+        config = self.config
         try:
-            return Listener(self.config.host, self.config.port, self.config.backlog, blocking=blocking)
+            first = Listener(config.host, config.port, config.backlog, blocking=blocking)
+            return [first, *(first.another() for _ in range(number - 1))]
         except ListenError as error:
             self.give_up(f"{error}; stop what uses the port or choose another")
 

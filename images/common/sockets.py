@@ -1,6 +1,7 @@
 """The listening socket, with the options that every model shares, and accepting from it."""
 
 import contextlib
+import copy
 import errno
 import socket
 import time
@@ -37,11 +38,27 @@ class Listener:
         Raises:
             ListenError: the port cannot be had.
         """
-        self.socket = _bind(host, port)
+        self._address = (host, port, backlog)
+        self.socket = _listen(host, port, backlog, shared=False)
         self.socket.setblocking(blocking)  # accepted sockets do not inherit this
         self.ended = False
         self._rest_until_s = 0.0
-        _listen(self.socket, host, port, backlog)
+
+    def another(self) -> "Listener":
+        """A further listening socket on the same port, with a queue of its own (SO_REUSEPORT).
+
+        The kernel gives each connection to one of them, by a hash of its addresses and ports. The first socket shares
+        its port from here on only: had it shared it when it took it, a server that was left over, and shares the port
+        too, would go unnoticed and take a part of the connections.
+
+        Raises:
+            ListenError: it cannot be had.
+        """
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other = copy.copy(self)
+        other.socket = _listen(*self._address, shared=True)
+        other.socket.setblocking(self.socket.getblocking())
+        return other
 
     def fileno(self) -> int:
         """Its descriptor, to wait on."""
@@ -112,25 +129,17 @@ class Listener:
         self.socket.close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)  # not inheritable: close-on-exec
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it on Linux
+def _listen(host: str, port: int, backlog: int, *, shared: bool) -> socket.socket:
+    listener = None
     try:
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)  # not inheritable: close-on-exec
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it on Linux
         listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise _cannot(host, port, error) from None
-    return listener
-
-
-def _listen(listener: socket.socket, host: str, port: int, backlog: int) -> None:
-    try:
         listener.listen(backlog)
     except OSError as error:
-        listener.close()
-        raise _cannot(host, port, error) from None
-
-
-def _cannot(host: str, port: int, error: OSError) -> ListenError:
-    return ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}")
+        if listener is not None:
+            listener.close()
+        raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    return listener
