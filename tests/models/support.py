@@ -132,7 +132,8 @@ class Server:
         assert json.loads(out) == json.loads((self.folder / "out" / "exit.json").read_text())
         report = ServerReport.model_validate_json(out)
         accepts = None if report.accepts is None else report.accepts - 1
-        fewer = {"requests": counted(report) - 1, "connections": report.connections - 1, "accepts": accepts}
+        requests = None if report.requests is None else report.requests - 1
+        fewer = {"requests": requests, "connections": report.connections - 1, "accepts": accepts}
         return report.model_copy(update=fewer)
 
     def kill(self) -> None:
