@@ -45,6 +45,7 @@ class Service:
         counts: of them, the main thread's.
         log: the access log; written out by `finish`.
         count_requests: whether requests answered are counted. To be set before the first session and the first mark.
+        uncounted: counters that this model cannot see: they are `null` in marks and report, which is not 0.
         facts: what the exit report says besides, by its field's name.
         before_mark: done before each mark, in a signal's handler: it adds up what is counted already.
         stopping: SIGTERM or SIGINT has come.
@@ -57,6 +58,7 @@ class Service:
         self.counts = self.scoreboard.main
         self.log = AccessLog(folder / "out" / "access.log", config.handler.log)
         self.count_requests = True
+        self.uncounted: tuple[str, ...] = ()
         self.facts: dict[str, int] = {}
         self.before_mark: Callable[[], None] = _nothing_more
         self.stopping = False
@@ -229,7 +231,7 @@ class Service:
 
     def _take_mark(self) -> Mark:
         self.before_mark()
-        return take_mark(self.scoreboard, self.count_requests)
+        return {**take_mark(self.scoreboard, self.count_requests), **dict.fromkeys(self.uncounted)}
 
 
 def _tell_nobody() -> None:

@@ -17,7 +17,6 @@ from functools import partial
 from typing import cast
 
 from common.blocking import FINISH_S, LINGER_S
-from common.scoreboard import WAKEUPS
 from common.service import Service
 from common.sockets import Listener
 from reactor.asyncio_calls import AsyncioCalls
@@ -31,6 +30,7 @@ def serve(service: Service) -> None:
         service.give_up(
             f"variant uvloop cannot be had: {error}; install uvloop for this Python, or choose another variant"
         )
+    service.uncounted = ("wakeups",)  # libuv's own
     uvloop.run(Server(service, service.listen()).run())
     service.finish()
 
@@ -76,7 +76,6 @@ class Server:
             self.loop.add_reader(self._listener.socket, self._accept)
 
     def _accept(self) -> None:
-        self.service.counts[WAKEUPS] += 1
         for accepted, peer in self._listener.waiting(self.service.counts):
             accepted.setblocking(False)
             made = self.loop.connect_accepted_socket(partial(Client, self, peer), accepted)
@@ -134,7 +133,6 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come; answer, if they make a request whole."""
-        self._server.service.counts[WAKEUPS] += 1
         if not self._ended:
             self._go_on(self._session.receive(data))
 
