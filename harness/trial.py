@@ -1,22 +1,28 @@
 """One trial, from a server that is not there to a record: deploy, measure, judge, store what came raw."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness import store
+from harness.backend import CORES as BACKEND_CORES
+from harness.backend import backend_up
 from harness.deploy import server_up
 from harness.errors import TrialError
 from harness.events import Tick
+from harness.evidence import Evidence
 from harness.measure import Job, Take, measure
 from harness.plan import PlannedTrial
 from harness.result import TrialResult
+from harness.spec.catalogue import workers_of
 from harness.stage import Stage
 from harness.usage import core_loads, usage_of
-from harness.verdict import Evidence, judge
+from harness.verdict import judge
 
 
 def run_trial(
@@ -34,14 +40,18 @@ def run_trial(
     trial, model = planned.trial, stage.models[planned.trial.model]
     started, begun_s = datetime.now(UTC), time.monotonic()
     folder = store.begin_trial(run, planned.id)
-    job = Job(planned.id, trial, stage.cores(trial), model.counts == "exact", on_tick)
-    os.sched_setaffinity(0, job.cores.client)  # the harness itself stays off the server's cores
+    cores, runtime = stage.cores(trial), stage.runtime
+    job = Job(planned.id, trial, cores, model.counts == "exact", on_tick)
+    os.sched_setaffinity(0, cores.client)  # the harness itself stays off the server's cores
     take, proved, trouble = Take(), 0, None
     try:
-        cores = job.cores.server
-        with server_up(stage.runtime, planned.id, trial, model, cores, iterations_per_us, take.notes) as deployed:
+        with contextlib.ExitStack() as up:
+            behind = up.enter_context(backend_up(runtime, planned.id, trial, cores.backend, take.notes))
+            address = behind.address if behind else None
+            server = server_up(runtime, planned.id, trial, model, cores.server, iterations_per_us, take.notes, address)
+            deployed = up.enter_context(server)
             proved = deployed.proving_requests
-            measure(stage.runtime, deployed, job, take)
+            measure(runtime, deployed, replace(job, backend=behind), take)
     except TrialError as error:
         trouble = str(error)
     elapsed_s = time.monotonic() - begun_s
@@ -49,12 +59,14 @@ def run_trial(
     return TrialResult(
         **planned.model_dump(include={"id", "point", "repeat", "block", "order", "factors"}),
         trial=trial,
-        runtime=stage.runtime.name,
+        runtime=runtime.name,
         started=f"{started:%Y-%m-%dT%H:%M:%S}.{started.microsecond // 1000:03}Z",
         elapsed_s=elapsed_s,
         overhead_s=elapsed_s - trial.load.warmup.s - trial.load.window.s,
         client=take.client,
         servers={"server": take.server} if take.server is not None else {},
+        backend=take.backend,
+        fault=take.fault,
         notes=tuple(take.notes),
         **_judgement(job, take, stage, proved, trouble),
     )
@@ -62,23 +74,32 @@ def run_trial(
 
 def _judgement(job: Job, take: Take, stage: Stage, proved: int, trouble: str | None) -> dict[str, Any]:
     """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
-    usage, cores = None, {}
+    usage, cores = {}, {}
     if take.client is not None and take.probe is not None:
-        usage = usage_of(take.probe, "server", job.trial.limits.cores, take.server)
+        found = {
+            "server": usage_of(take.probe, "server", job.trial.limits.cores, take.server),
+            "backend": usage_of(take.probe, "backend", BACKEND_CORES, None),
+        }
+        usage = {name: used for name, used in found.items() if used is not None}
         cores = core_loads(take.probe.host, take.client, job.cores)
-        if usage is None and trouble is None:
+        if "server" not in usage and take.fault is None and trouble is None:
             trouble = "the server's processes were gone before the window ended"
-    known: dict[str, Any] = {"usage": {"server": usage} if usage is not None else {}, "cores": cores}
+    known: dict[str, Any] = {"usage": usage, "cores": cores}
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
+    model = stage.models[job.trial.model]
     evidence = Evidence(
         trial=job.trial,
-        concurrency=stage.models[job.trial.model].concurrency,
+        concurrency=model.concurrency,
+        workers=workers_of(model, job.trial.options),
         client=take.client,
         server=take.server,
         proving_requests=proved,
-        usage=usage,
+        usage=usage.get("server"),
         cores=cores,
+        backend=take.backend,
+        backend_usage=usage.get("backend"),
+        fault=take.fault,
     )
     checks, verdict, state, reason = judge(evidence)
     return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}

@@ -3,19 +3,10 @@
 The rules are those of docs/method.md ("Checks" and "Who gave out").
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
-
 from harness import readings
-from harness.histogram import percentile
-from harness.result import Check, ClientReport, CoreLoad, ServerReport, ServiceUsage, State, Verdict
-from harness.spec.experiment import Trial
-
-Side = Literal["server", "client"]
-
-BUSY = 0.9
-"""Share of its cores from which a side counts as saturated: what is left goes to interrupts and scheduling."""
+from harness.culprit import CYCLES, SEND_LAG_GATE_US, who_gave_out
+from harness.evidence import Evidence
+from harness.result import Check, State, Verdict
 
 OTHERS = 0.1
 """Share of the server's cores that others may take before a trial is in doubt; interrupts are among the others."""
@@ -23,75 +14,42 @@ OTHERS = 0.1
 LITTLE_TOLERANCE = 0.02
 """Little's law must hold to 2 %, beside what the window's edges cut off (docs/method.md)."""
 
-SEND_LAG_GATE_US = 1_000.0
-"""p99 of the send lag from which an open-loop trial says nothing about the server."""
-
-ERRORS_GIVE_OUT = 0.1
-"""Share of failed requests from which errors, not a resource, are what the trial shows."""
-
-CYCLES = 3.0
-"""Answers that a connection could have had within the window, at the measured rate, before getting none means starved."""
-
 STALL_SLICES = 5
 """Slices of 100 ms without one answer, one after another, that make a stall."""
 
 HALVES = 1.5
 """Ratio of the answers in the window's halves from which it was not steady."""
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """Everything a judgement rests on. What is not known of a server (a foreign one) is None or absent."""
-
-    trial: Trial
-    concurrency: Literal["unbounded", "workers"] | None
-    client: ClientReport
-    server: ServerReport | None = None
-    proving_requests: int = 0  # answered before the load, by the proof that the service is right
-    usage: ServiceUsage | None = None  # the server's
-    cores: Mapping[Side, CoreLoad] | None = None
-
-    @property
-    def server_utilisation(self) -> float | None:
-        """The server's own CPU over the CPU it was given."""
-        return None if self.usage is None else readings.cpu_utilisation(self.usage)
-
-    @property
-    def saturated(self) -> bool:
-        """Whether the server used all the CPU it was given."""
-        return self.server_utilisation is not None and self.server_utilisation >= BUSY
-
-    @property
-    def client_busy(self) -> float:
-        """How busy the client was: its own core's load by whoever, or its own CPU, whichever is more."""
-        own = readings.client_utilisation(self.client)
-        load = (self.cores or {}).get("client")
-        # Several cores: the client is one thread on any of them, and only its own CPU tells.
-        return max(own, load.busy + load.stolen) if load is not None and len(load.cpus) == 1 else own
-
-    @property
-    def cycles(self) -> float:
-        """Answers per connection that the measured rate gives within the window."""
-        return self.client.completed_in_window / self.trial.load.connections
-
-    @property
-    def send_lag_p99_us(self) -> float | None:
-        """Of an open loop; None where there are too few requests."""
-        lag_ns = percentile(self.client.histograms.get("send_lag", {}), 99)
-        return None if lag_ns is None else lag_ns / 1e3
+EXCUSED = frozenset({"served", "errors", "steady", "littles-law", "server-count"})
+"""Checks that a fault which was asked for may break."""
 
 
 def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | None]:
     """Checks, verdict, state of the trial, and the reason for a state other than ok."""
-    checks = tuple(check(evidence) for check in _CHECKS)
-    verdict = next(_suspects(evidence))
+    checks = tuple(_excused(check(evidence), evidence) for check in _CHECKS)
+    verdict = who_gave_out(evidence)
     doubts = [check.detail for check in checks if check.passed is False]
-    if verdict.limited_by in ("client cpu", "client lag"):
-        gave_out = f"the client gave out, not the server: {verdict.evidence}"
+    who = _measured_with(verdict, evidence)
+    if who is not None:
+        gave_out = f"the {who} gave out, not the server: {verdict.evidence}"
         return checks, verdict, "invalid", "; ".join([gave_out, *doubts])
     if doubts:
         return checks, verdict, "marked", "; ".join(doubts)
     return checks, verdict, "ok", None
+
+
+def _measured_with(verdict: Verdict, evidence: Evidence) -> str | None:
+    """Who gave out, if it is what the server is measured with; such a trial says nothing about the server."""
+    if verdict.limited_by in ("client cpu", "client lag"):
+        return "client"
+    return "backend" if verdict.limited_by == "backend" and evidence.backend_saturated else None
+
+
+def _excused(check: Check, evidence: Evidence) -> Check:
+    """A check that the fault which was asked for may have broken is no doubt about the trial."""
+    if evidence.trial.handler.fault == "none" or check.name not in EXCUSED:
+        return check
+    return Check(name=check.name, passed=None, detail=f"a fault was asked for; {check.detail}")
 
 
 def _served(evidence: Evidence) -> Check:
@@ -105,12 +63,8 @@ def _served(evidence: Evidence) -> Check:
 
 
 def _errors(evidence: Evidence) -> Check:
-    client = evidence.client
-    failed = sum(client.errors.values())
-    if not failed:
-        return Check(name="errors", passed=True, detail=f"all {client.intended} requests were answered rightly")
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(client.errors.items()) if count)
-    return Check(name="errors", passed=False, detail=f"{failed} of {client.intended} requests failed: {kinds}")
+    failed = sum(evidence.client.errors.values())
+    return Check(name="errors", passed=not failed, detail=evidence.failures)
 
 
 def _quiet(evidence: Evidence) -> Check:
@@ -127,6 +81,8 @@ def _apart(evidence: Evidence) -> Check:
         return Check(name="apart", passed=None, detail="the cores were not watched")
     shared = set(loads["server"].cpus) & set(loads["client"].cpus)
     detail = "server and client shared their CPU" if shared else "server and client had cores of their own"
+    if evidence.backend_beside_client:
+        detail += "; the backend shared the client's"
     return Check(name="apart", passed=not shared, detail=detail)
 
 
@@ -198,37 +154,3 @@ def _server_count(evidence: Evidence) -> Check:
 
 
 _CHECKS = (_served, _errors, _quiet, _apart, _steady, _schedule, _send_lag, _littles_law, _server_count)
-
-
-def _suspects(evidence: Evidence) -> Iterator[Verdict]:
-    """Whoever could have given out, in the order in which one hides the next; nobody, at last."""
-    client, usage = evidence.client, evidence.usage
-    wrong = sum(count for kind, count in client.errors.items() if kind not in ("timeout", "unsent"))
-    lag_us = evidence.send_lag_p99_us if evidence.trial.load.kind == "open" else None
-    if wrong > ERRORS_GIVE_OUT * client.intended:
-        yield Verdict(limited_by="errors", evidence=_errors(evidence).detail)
-    if not evidence.saturated and evidence.client_busy >= BUSY:
-        yield Verdict(limited_by="client cpu", evidence=_cpu(evidence))
-    if lag_us is not None and lag_us > SEND_LAG_GATE_US:
-        yield Verdict(limited_by="client lag", evidence=f"p99 of the send lag is {lag_us:.0f} us")
-    if usage is not None and usage.throttled_s and usage.throttled_s > 0.01 * usage.interval_s:
-        held = f"the CPU quota held the server back for {usage.throttled_s:.2f} s of {usage.interval_s:.2f} s"
-        yield Verdict(limited_by="throttling", evidence=held)
-    if client.connections_starved and evidence.concurrency != "unbounded" and evidence.cycles >= CYCLES:
-        waiting = f"{client.connections_starved} connections waited without an answer while the others were served"
-        yield Verdict(limited_by="worker pool", evidence=f"{waiting}; {_cpu(evidence)}")
-    if evidence.saturated:
-        yield Verdict(limited_by="server cpu", evidence=_cpu(evidence))
-    if sum(client.errors.values()) > ERRORS_GIVE_OUT * client.intended:
-        yield Verdict(limited_by="errors", evidence=_errors(evidence).detail)
-    yield Verdict(limited_by="nobody", evidence=_cpu(evidence))
-
-
-def _cpu(evidence: Evidence) -> str:
-    used = evidence.server_utilisation
-    server = "unknown" if used is None else f"{used:.0%} of its cores"
-    own = readings.client_utilisation(evidence.client)
-    client = f"client CPU {own:.0%} of its core"
-    if evidence.client_busy > own + 0.01:
-        client += f", which was {evidence.client_busy:.0%} busy"
-    return f"server CPU {server}, {client}"

@@ -22,6 +22,7 @@ MODEL_FILE = "model.yaml"
 TAG_DIGITS = 12
 
 _FOLDER = re.compile(r"[a-z][a-z0-9-]*")
+_COPIED = re.compile(r"^COPY ([a-z][a-z0-9-]*) /srv/", re.MULTILINE)
 _ENDS_A_LINE = re.compile(r"[\x00\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|\\\Z")
 
 
@@ -109,7 +110,10 @@ def _folder(images_dir: Path, name: str) -> Path:
 
 
 def _uses(folder: Path) -> tuple[str, ...]:
-    return load_model(folder).uses if (folder / MODEL_FILE).is_file() else ()
+    """What a model says that it uses; of a folder that is no model, what its Dockerfile copies."""
+    if (folder / MODEL_FILE).is_file():
+        return load_model(folder).uses
+    return tuple(_COPIED.findall((folder / TEMPLATE).read_text("utf-8")))
 
 
 def _files(images_dir: Path, name: str) -> Iterator[tuple[str, tuple[bytes, int]]]:

@@ -29,10 +29,12 @@ GAVE_OUT = {
     "server cpu": "the server's CPU gave out first",
     "client cpu": "the load client's CPU gave out first",
     "client lag": "the load client fell behind its schedule",
+    "backend": "the backend gave out first",
     "worker pool": "the worker pool gave out first",
     "throttling": "the CPU quota held the server back",
     "memory": "memory gave out first",
     "errors": "errors came first",
+    "fault": "the fault that was asked for came first",
 }
 """Who gave out first, as the end of a sentence."""
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Literal, Protocol
 
-Role = Literal["server", "client", "probe", "tool"]
+from harness.spec.foreign import ReadyImage
+
+Role = Literal["server", "backend", "client", "probe", "tool"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class ServiceSpec:
 
     name: str  # unique within the run; part of the container's or folder's name
     role: Role
-    image: str  # folder of images/
+    image: str  # folder of images/, or the reference of a ready image
     config: Mapping[str, Any]  # becomes config.json
     cores: Sequence[int]  # CPUs it is pinned to
     memory_bytes: int | None = None
@@ -30,6 +32,7 @@ class ServiceSpec:
     open_files: int | None = None
     command: Sequence[str] = ()  # arguments to Python instead of the image's own entry
     port: int | None = None  # what it listens on, in the container
+    ready: ReadyImage | None = None  # a ready image, run as it is, with nothing put in; Docker only
 
 
 class Service(Protocol):

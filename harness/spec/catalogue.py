@@ -1,6 +1,7 @@
 """The folders of images/ as models: what each `model.yaml` says, checked."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def option_values(model: Model, options: Mapping[str, Scalar]) -> dict[str, Scal
         name: Size.parse(value).bytes if model.options[name].type == "size" else value
         for name, value in options.items()
     }
+
+
+def workers_of(model: Model, options: Mapping[str, Scalar]) -> int | None:
+    """How many workers a server has by its options; None where their number is not fixed, or not known."""
+    counts = [options.get(name) for name in model.workers]
+    known = [count for count in counts if isinstance(count, int)]
+    return math.prod(known) if known and len(known) == len(counts) else None
 
 
 def resident_bytes(model: Model, options: Mapping[str, Scalar]) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import SpecError
-from harness.spec.catalogue import load_model, model_names, option_problem, resident_bytes
+from harness.spec.catalogue import load_model, model_names, option_problem, resident_bytes, workers_of
 from harness.spec.experiment import Scalar, Trial
 from harness.spec.factors import Factor
 from harness.spec.foreign import Foreign, name_of
@@ -87,6 +87,17 @@ class Shelf:
             "raise the limit, or keep less",
         )
 
+    def spare_contradiction(self, trial: Trial) -> Contradiction | None:
+        """Whether the request that sets a fault off would have the only worker to itself (harness/faults.py)."""
+        model = self.known(trial.model)
+        if trial.handler.fault == "none" or model is None or workers_of(model, trial.options) != 1:
+            return None
+        return Contradiction(
+            (*(f"{OPTIONS}{name}" for name in model.workers), "handler.fault"),
+            f"`{name_of(trial.model)}` has one worker here, and the connection that sets off the fault takes it",
+            "give it two or more",
+        )
+
 
 @dataclass
 class _Case:
@@ -149,6 +160,8 @@ class Combinations:
         trial = trial_at(self._base, settings, self._shelf.defaults)
         if too_large := self._shelf.resident_contradiction(trial):
             yield too_large
+        if no_spare := self._shelf.spare_contradiction(trial):
+            yield no_spare
         if not self._shelf.keeps_contract(trial.model):
             yield from foreign_contradictions(trial)
         yield from contradictions(trial, settings)

@@ -64,6 +64,7 @@ class Accounts:
         self.connects = PairLog()
         self.first_bytes = PairLog()
         self.lags = PairLog()
+        self.lost = Log(columns=1)  # when a kept connection was ended by the server
         self._pairs = (self.connects, self.first_bytes, self.lags)
         self.failed = 0  # requests that ended in an error so far
         self._no_slot_key = key_of(config.connections, outcome.UNSENT)
@@ -92,7 +93,7 @@ class Accounts:
 
     def keep(self) -> None:
         """Called every few milliseconds: set aside what is new, and fold a little when too much has gathered."""
-        logs = (self.requests, *(pair.log for pair in self._pairs))
+        logs = (self.requests, self.lost, *(pair.log for pair in self._pairs))
         for log in logs:
             log.set_aside()
         if self._totals.window.end_ns and sum(log.pending_bytes for log in logs) > _PENDING_LIMIT_BYTES:
@@ -118,6 +119,7 @@ class Accounts:
             "in_flight_integral_s": totals.in_flight_integral_ns / 1e9,
             "in_flight_starved_integral_s": totals.in_flight_starved_integral_ns / 1e9,
             "residence_s": totals.residence_ns / 1e9,
+            "connections_lost": self._lost_within(window),
             "connections_served": totals.served,
             "connections_starved": totals.starved,
             "connect_missing": self.connects.missing,
@@ -134,6 +136,11 @@ class Accounts:
                 "send_lag": self.lags.sparse(),
             },
         }
+
+    def _lost_within(self, window: Window) -> int:
+        """Folded at the very end only: they are few, and no moment of the load is spent on them."""
+        times = self.lost.take(self.lost.rows)[:, 0]
+        return int(np.count_nonzero((times >= window.start_ns) & (times < window.end_ns)))
 
     def _fold(self, most_rows: int) -> None:
         self._totals.fold(self.requests.take(most_rows))

@@ -168,6 +168,8 @@ class Slot(Connection):
             self._fail(ending, now_ns)
             return
         owes_notice = self.state in (SETTLING, CLOSING)
+        if self.state in (IDLE, SETTLING) and self._socket is not None:
+            self._lost(now_ns)
         self._disconnect()
         if owes_notice:
             self._become_idle(now_ns)
@@ -182,6 +184,8 @@ class Slot(Connection):
         if self.state == CONNECTING or self._awaits_first_byte:
             accounts.first_bytes.miss(self.intended_ns)
             self._awaits_first_byte = False
+        if self.state == WAITING and ending in (outcome.CLOSED, outcome.RESET):
+            self._lost(now_ns)
         self._record(ending, now_ns)
         self._disconnect()
         self._failures += 1
@@ -191,6 +195,11 @@ class Slot(Connection):
         self.state = RESTING  # a dead server is not hammered with connects
         rest_s = min(_FIRST_REST_S * 2 ** min(self._failures - 2, 16), _LONGEST_REST_S)
         self._shared.loop.call_later(rest_s, self._rested)
+
+    def _lost(self, now_ns: int) -> None:
+        """The server has ended a connection that was to be kept."""
+        if not self._shared.per_request:
+            self._shared.accounts.lost.push(now_ns)
 
     def _rested(self) -> None:
         self._become_idle(_clock())

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from harness.evidence import Evidence
 from harness.result import ClientReport, CoreLoad, ServerMark, ServerReport, ServiceUsage, TrialResult
 from harness.spec.experiment import Trial
-from harness.verdict import Evidence
 
 WINDOW_NS = 2_000_000_000
 

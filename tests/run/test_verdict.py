@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from harness.evidence import Evidence
 from harness.histogram import index_of
 from harness.spec.experiment import Trial
-from harness.verdict import Evidence, judge
+from harness.verdict import judge
 from tests.run.records import client_report, cores, evidence, mark, server_report, usage
 
 STARVED = client_report(connections_served=8, connections_starved=2)

@@ -1,0 +1,131 @@
+"""The backend of a trial: up and proved before the server, watched with it, and gone after it."""
+
+import contextlib
+import http.client
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from signal import SIGTERM
+
+from harness.deploy import (
+    START_DEADLINE_S,
+    STOP_DEADLINE_S,
+    fetch_record,
+    free_port,
+    longest_answer_s,
+    open_files_for,
+    running,
+)
+from harness.errors import DeployError
+from harness.result import BackendReport
+from harness.runtime.base import Runtime, Service, ServiceSpec
+from harness.spec.contract import BackendAddress, BackendConfig
+from harness.spec.experiment import Trial
+
+IMAGE = "backend"
+CORES = 1  # it is one thread
+
+
+@dataclass(frozen=True)
+class BackendUp:
+    """A backend that answers."""
+
+    service: Service
+    address: BackendAddress
+
+
+@contextlib.contextmanager
+def backend_up(
+    runtime: Runtime, name: str, trial: Trial, cores: Sequence[int], notes: list[str]
+) -> Iterator[BackendUp | None]:
+    """A trial's backend, answering; removed on the way out. None where the trial has none.
+
+    Args:
+        runtime: where it runs.
+        name: of the trial; the same trial gets the same delays in every run.
+        trial: what is asked for.
+        cores: CPUs that it runs on.
+        notes: gets what goes wrong without touching the numbers.
+
+    Raises:
+        DeployError: it does not start, or does not answer rightly.
+    """
+    config = backend_config(trial, free_port() if trial.network == "host" else 8080, zlib.crc32(name.encode()))
+    if config is None:
+        yield None
+        return
+    spec = ServiceSpec(
+        name=f"{name}-backend",
+        role="backend",
+        image=IMAGE,
+        config=config.model_dump(mode="json"),
+        cores=cores,
+        network=trial.network,
+        open_files=open_files_for(trial.load.connections),
+        port=config.port,
+    )
+    with running(runtime, spec, notes) as service:
+        _prove(service, config, longest_answer_s(trial.handler.backend))
+        # A request whose backend takes longer than this has timed out itself.
+        yield BackendUp(service, BackendAddress(host=service.address, port=config.port, timeout_s=trial.load.timeout.s))
+
+
+def backend_config(trial: Trial, port: int, seed: int) -> BackendConfig | None:
+    """The configuration that the image contract gives to a backend; None where the trial has none."""
+    backend = trial.handler.backend
+    if backend.delay is None:
+        return None
+    return BackendConfig(
+        host="127.0.0.1" if trial.network == "host" else "0.0.0.0",  # noqa: S104 - inside its own network namespace
+        port=port,
+        body_bytes=backend.body.bytes,
+        distribution=backend.distribution,
+        delay_s=backend.delay.s,
+        slow_s=backend.slow.s if backend.slow is not None else 0.0,
+        slow_share=backend.slow_share if backend.slow is not None else 0.0,
+        seed=seed,
+    )
+
+
+def stop_backend(backend: BackendUp) -> BackendReport:
+    """Ask it to end, and read its report.
+
+    Raises:
+        DeployError: it does not end in time, or ends badly.
+        MeasureError: it leaves no right report.
+    """
+    service = backend.service
+    service.signal(SIGTERM)
+    if status := service.wait(STOP_DEADLINE_S):
+        raise DeployError(f"{service.spec.name}: the backend ended with status {status}, not 0:\n{service.logs()}")
+    return fetch_record(service, "exit.json", BackendReport)
+
+
+def _prove(service: Service, config: BackendConfig, answer_s: float) -> None:
+    """Ask until it answers, then judge the answer."""
+    deadline_s = time.monotonic() + START_DEADLINE_S + answer_s
+    while True:
+        try:
+            status, size = _ask(service.address, config.port, 2.0 + answer_s)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            if service.running() and time.monotonic() < deadline_s:
+                time.sleep(0.005)
+                continue
+            state = f"no answer at {service.address}:{config.port} ({error})" if service.running() else "it ended"
+            raise DeployError(f"{service.spec.name}: {state}; its last output:\n{service.logs()}") from None
+    if (status, size) != (200, config.body_bytes):
+        raise DeployError(
+            f"{service.spec.name}: the backend answers with status {status} and {size} bytes, not 200 and {config.body_bytes}"
+        )
+
+
+def _ask(host: str, port: int, timeout_s: float) -> tuple[int, int]:
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", "/", headers={"Connection": "close"})
+        response = connection.getresponse()
+        return response.status, len(response.read())
+    finally:
+        connection.close()
