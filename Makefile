@@ -22,7 +22,7 @@ need = [ -n "$$$1" ] || { echo "$1 is missing, as in $1=$2" >&2; exit 2; }
 harness := .venv/bin/python -m harness
 pytest := .venv/bin/python -m pytest
 
-.PHONY: help experiment plan report serve setup schema lock check lint unit test soak bench clean
+.PHONY: help experiment plan report serve verify setup schema lock check lint unit test soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ report: ## Make the report of an experiment again, from its stored results: NAME
 serve: ## Run one model in the foreground, to look at or to load: MODEL=reactor PORT=8080 [RUNTIME=docker|process|auto]
 	@$(call need,MODEL,reactor); $(call need,PORT,8080)
 	@harness/setup.sh runtime && exec $(harness) serve $(call option,PORT,--port) $(call option,RUNTIME,--runtime) -- "$$MODEL"
+
+verify: ## Put a model's server to the conformance suite: MODEL=reactor [RUNTIME=docker|process|auto]
+	@$(call need,MODEL,reactor)
+	@harness/setup.sh runtime && exec $(harness) verify $(call option,RUNTIME,--runtime) -- "$$MODEL"
 
 setup: ## Only the set-up: .venv from the hashed lock, again only when the lock changes
 	@harness/setup.sh runtime

@@ -148,6 +148,32 @@ def load(
     raise typer.Exit(EXIT_DONE if summary["ok"] else EXIT_TRIALS_FAILED)
 
 
+@app.command()
+def verify(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A folder of images/, or the path of a model's folder.")
+    ],
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="K=V", help="One of the model's options.")
+    ] = None,
+    runtime: RuntimeOption = RuntimeName.auto,
+    short: Annotated[
+        bool, typer.Option("--short", help="Less of everything: seconds instead of half a minute.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Put a server to the conformance suite: does it answer rightly, whatever its clients do?"""
+    from harness.terminal import Display
+    from harness.verify import line_of, summary_of, verify_model
+
+    verified = verify_model(
+        model, option or [], runtime.value, _places(), Display(),
+        lambda outcome: typer.echo(line_of(outcome), err=as_json), short=short,
+    )  # fmt: skip
+    typer.echo(json.dumps(verified.as_json()) if as_json else summary_of(verified))
+    raise typer.Exit(EXIT_DONE if verified.right else EXIT_TRIALS_FAILED)
+
+
 def _places(results: Path | None = None) -> "Places":
     from harness.stage import Places
 

@@ -13,10 +13,11 @@ from harness.errors import DeployError, SpecError
 from harness.hosts.cores import available_cores
 from harness.interrupt import Interruptible
 from harness.runtime.base import Service, ServiceSpec, make_owner
-from harness.spec.catalogue import load_models, option_problem
-from harness.spec.experiment import Handler, Scalar, Trial
+from harness.spec.catalogue import load_models
+from harness.spec.experiment import Handler, Trial
 from harness.spec.explain import as_options
 from harness.spec.problems import did_you_mean, listed
+from harness.spec.words import options_of
 from harness.stage import Places, Wanted, set_stage
 from harness.terminal import Display
 
@@ -35,18 +36,7 @@ def trial_for(model: str, options: Sequence[str], handler: Mapping[str, str], pl
             [f"MODEL: there is no model {model!r}; {did_you_mean(model, models, 'write one of ' + listed(models))}"]
         )
     problems: list[str] = []
-    values = {name: option.default for name, option in models[model].options.items()}
-    for words in options:
-        name, separator, text = words.partition("=")
-        if not separator or name not in values:
-            problems.append(
-                f"--option {words}: {model} has no such option; write K=V with {listed(values) or 'no option at all'}"
-            )
-            continue
-        value = _read(text, models[model].options[name].type)
-        if problem := option_problem(models[model].options[name], value):
-            problems.append(f"--option {words}: {problem[0]}; {problem[1]}")
-        values[name] = value
+    values = options_of(model, models[model], options, problems)
     try:
         checked = Handler.model_validate(handler)
     except ValidationError as error:
@@ -54,12 +44,6 @@ def trial_for(model: str, options: Sequence[str], handler: Mapping[str, str], pl
     if problems:
         raise SpecError(problems)
     return Trial(model=model, options=values, handler=checked)
-
-
-def _read(text: str, kind: str) -> Scalar:
-    if kind == "integer" and text.lstrip("-").isdigit():
-        return int(text)
-    return {"true": True, "false": False}.get(text, text) if kind == "boolean" else text
 
 
 def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display: Display) -> None:

@@ -42,6 +42,13 @@ class Axes(Record):
     requests: str = Field(description="How requests are handled.")
 
 
+class Difference(Record):
+    """Where a server is meant to differ from what the conformance suite asks."""
+
+    reason: str = Field(min_length=1, description="Why, in a sentence.")
+    when: dict[OptionName, Scalar] = Field({}, description="With which options; none: always.")
+
+
 class Model(Record):
     """A server as an image: how it is built, started, asked and counted. See docs/contract/."""
 
@@ -79,3 +86,7 @@ class Model(Record):
     )
     uses: tuple[str, ...] = Field((), description="Other folders of images/ that enter its build context and digest.")
     options: dict[OptionName, Option] = Field({}, description="Its own options.")
+    differs: dict[str, str | Difference] = Field(
+        {},
+        description="Check of the conformance suite: why this server is meant to differ in it. It is made all the same, and reported as `differs`, not as failed.",
+    )
