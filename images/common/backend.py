@@ -24,22 +24,25 @@ class Reply:
     """The answer to one call, as it comes in.
 
     Attributes:
+        begun: something of it has come.
         ended: it is whole, or it cannot become right.
         right: it is whole, with status 200.
     """
 
-    __slots__ = ("_head", "_left", "ended", "right")
+    __slots__ = ("_head", "_left", "begun", "ended", "right")
 
     def __init__(self) -> None:
         self._head = b""
         self._left = -1  # bytes of the body that are still to come; -1: the head is not whole yet
-        self.ended = self.right = False
+        self.begun = self.ended = self.right = False
 
     def receive(self, data: bytes) -> None:
         """Take in what was received; nothing means that the backend has closed."""
         if not data:
             self.ended = True
-        elif self._left >= 0:
+            return
+        self.begun = True
+        if self._left >= 0:
             self._take_body(len(data))
         else:
             self._head += data
@@ -75,16 +78,17 @@ class Backend:
         self._socket: socket.socket | None = None
 
     def ask(self) -> bool:
-        """Call the backend and wait for its answer, `timeout_s` at most for each step; whether it was right."""
+        """Call the backend and wait for its answer, `timeout_s` at most for each step; whether it was right.
+
+        The backend may have closed a kept connection: if nothing of an answer came on it, the call is made on a new one.
+        """
         self._counts[BACKEND_CALLS] += 1
+        kept = self._socket is not None
         reply = Reply()
-        try:
-            connection = self._connected()
-            connection.sendall(self._request)
-            while not reply.ended:
-                reply.receive(connection.recv(RECEIVE_BYTES))
-        except OSError:
-            pass
+        if self._is_cut_off(reply) and kept and not reply.begun:
+            self.close()
+            reply = Reply()
+            self._is_cut_off(reply)
         if not reply.right:
             self._counts[BACKEND_ERRORS] += 1
             self.close()
@@ -95,6 +99,19 @@ class Backend:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _is_cut_off(self, reply: Reply) -> bool:
+        """Receive the reply; whether the connection ended before it did."""
+        try:
+            connection = self._connected()
+            connection.sendall(self._request)
+            while not reply.ended:
+                reply.receive(connection.recv(RECEIVE_BYTES))
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        return not reply.right
 
     def _connected(self) -> socket.socket:
         if self._socket is None:

@@ -39,7 +39,7 @@ class _Call(Generic[Asker]):
 class _Link(Generic[Asker]):
     """One connection to the backend: new, busy with a call, or kept."""
 
-    __slots__ = ("call", "heard", "kept", "reply", "socket", "unsent")
+    __slots__ = ("call", "kept", "reply", "socket", "unsent")
 
     def __init__(self, connection: socket.socket, call: _Call[Asker], request: bytes) -> None:
         self.socket = connection
@@ -50,7 +50,6 @@ class _Link(Generic[Asker]):
         """Be busy with a call."""
         self.call: _Call[Asker] | None = call
         self.reply = Reply()
-        self.heard = False
         self.unsent = request
         call.link = self
 
@@ -163,7 +162,6 @@ class Calls(Generic[Asker]):
             self._kept.remove(link)
             self._drop(link)
             return
-        link.heard = link.heard or bool(data)
         link.reply.receive(data)
         if link.reply.right:
             call, link.call = link.call, None
@@ -175,7 +173,7 @@ class Calls(Generic[Asker]):
 
     def _fail(self, link: _Link[Asker]) -> None:
         call = link.call
-        again = link.kept and not link.heard
+        again = link.kept and not link.reply.begun
         self._drop(link)
         if call is not None and again:
             self._connect(call)

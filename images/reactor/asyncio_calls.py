@@ -19,32 +19,29 @@ class _Link(asyncio.Protocol):
         self._kept = kept
         self._reply = Reply()
         self._answered: asyncio.Future[None] | None = None
-        self.heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    async def carry(self, request: bytes) -> bool:
-        """Carry one call; whether its answer was right. `heard` says whether a byte of it came."""
-        self._reply = Reply()
-        self.heard = False
+    async def carry(self, request: bytes) -> Reply:
+        """Carry one call, and return what came of its answer when that or the connection has ended."""
+        reply = self._reply = Reply()
         self._answered = asyncio.get_running_loop().create_future()
         try:
             self._transport.write(request)
             await self._answered
         finally:  # also when the time is up
             self._answered = None
-            if self._reply.right and not self._transport.is_closing():
+            if reply.right and not self._transport.is_closing():
                 self._kept.append(self)
             else:
                 self._transport.close()
-        return self._reply.right
+        return reply
 
     def data_received(self, data: bytes) -> None:
         if self._answered is None:  # it says what nobody has asked
             self._transport.close()
             return
-        self.heard = True
         self._reply.receive(data)
         if self._reply.ended:
             self._wake()
@@ -91,11 +88,10 @@ class AsyncioCalls:
 
     async def _ask(self) -> bool:
         if self._kept:
-            link = self._kept.pop()
-            right = await link.carry(self._request)
-            if link.heard:
-                return right
+            reply = await self._kept.pop().carry(self._request)
+            if reply.begun:
+                return reply.right
         address = self._address
         loop = asyncio.get_running_loop()
         _, link = await loop.create_connection(lambda: _Link(self._kept), address.host, address.port)
-        return await link.carry(self._request)
+        return (await link.carry(self._request)).right
