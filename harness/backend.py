@@ -8,16 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from signal import SIGTERM
 
-from harness.deploy import (
-    START_DEADLINE_S,
-    STOP_DEADLINE_S,
-    fetch_record,
-    free_port,
-    longest_answer_s,
-    open_files_for,
-    running,
-)
+from harness.deploy import STOP_DEADLINE_S, fetch_record, free_port, open_files_for, running
 from harness.errors import DeployError
+from harness.proof import START_DEADLINE_S, longest_answer_s
 from harness.result import BackendReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import BackendAddress, BackendConfig

@@ -119,7 +119,9 @@ def serve(
 
 @app.command()
 def load(
-    url: Annotated[str, typer.Argument(metavar="URL", help="http://host:port/path; only load servers that are yours.")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="http[s]://host:port/path; only load servers that are yours.")
+    ],
     connections: Annotated[int, typer.Option("--connections", min=1, help="Connections held at once.")] = 10,
     rate: Annotated[
         str | None, typer.Option("--rate", help="Open loop at this rate (`1000/s`); else a closed loop.")
@@ -128,8 +130,15 @@ def load(
     window: Annotated[str, typer.Option(help="The measured time.")] = "10s",
     timeout: Annotated[str, typer.Option(help="Deadline of a request.")] = "5s",
     lifetime: Annotated[Lifetime, typer.Option(help="Keep connections, or one per request.")] = Lifetime.keep_alive,
-    method: Annotated[str, typer.Option(help="GET, POST or PUT.")] = "GET",
+    method: Annotated[str, typer.Option(help="GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.")] = "GET",
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="'K: V'", help="A further request header.")
+    ] = None,
     body: Annotated[str, typer.Option(help="Size of the request's body.")] = "0 B",
+    ca: Annotated[
+        str | None, typer.Option("--ca", metavar="FILE", help="PEM file of the certificates to trust; the system's.")
+    ] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Take any certificate.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Load any HTTP server, and say what the client saw."""
@@ -138,9 +147,9 @@ def load(
 
     trial = trial_of(
         url, connections=connections, rate=rate, warmup=warmup, window=window, timeout=timeout,
-        lifetime=lifetime.value, method=method, body=body,
+        lifetime=lifetime.value, method=method, body=body, headers=header or [], ca=ca, insecure=insecure,
     )  # fmt: skip
-    summary = summarise(url, trial, run_load(url, trial, _places(), Display()))
+    summary = summarise(url, trial, run_load(trial, _places(), Display()))
     if as_json:
         typer.echo(json.dumps(summary))
     else:

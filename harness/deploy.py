@@ -1,39 +1,46 @@
 """Bringing a trial's server up, proving that it answers rightly, and taking it down again whatever happens."""
 
 import contextlib
-import http.client
 import json
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from signal import SIGTERM
+from signal import SIGTERM, Signals
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from harness.errors import DeployError, HarnessError, MeasureError
-from harness.result import ClientReport, ProbeReport, ServerReport
+from harness.proof import OK, START_DEADLINE_S, Expected, expected_body_bytes, prove, prove_foreign
+from harness.result import BackendReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import option_values
 from harness.spec.contract import BackendAddress, HandlerConfig, ServerConfig
 from harness.spec.experiment import Handler, Trial
 from harness.spec.model import Model
+from harness.trust import Trust
 
-START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 10.0
 BACKLOG = 4096  # asked for in listen(2), the same in every model; the kernel caps it at net.core.somaxconn
-Fetched = TypeVar("Fetched", ClientReport, ProbeReport, ServerReport)
-PATTERN = b"0123456789abcdef"
+Fetched = TypeVar("Fetched", ClientReport, ProbeReport, ServerReport, BackendReport)
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A server that is up and proved right."""
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """A server that answers, and was proved right."""
 
-    service: Service
     url: str
     proving_requests: int  # right answers it gave before the load
+    expected: Expected
+    trust: Trust | None = None  # none: it does not speak https
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed(Reached):
+    """One that was started for the trial."""
+
+    service: Service
+    stop: Signals | None = SIGTERM  # on which it finishes; none: nothing is known of it, and it is killed in the end
 
 
 @contextlib.contextmanager
@@ -79,8 +86,9 @@ def server_up(
     cores: Sequence[int],
     iterations_per_us: float,
     notes: list[str],
+    backend: BackendAddress | None = None,
 ) -> Iterator[Deployed]:
-    """A trial's server, listening and proved right; removed on the way out.
+    """A trial's server of a folder of images/, listening and proved right; removed on the way out.
 
     Args:
         runtime: where it runs.
@@ -90,26 +98,69 @@ def server_up(
         cores: CPUs of the server.
         iterations_per_us: calibration of the CPU work.
         notes: gets what goes wrong without touching the numbers.
+        backend: whom it is to ask, where it has a backend.
 
     Raises:
         DeployError: it does not start, or answers wrongly.
     """
-    config = server_config(trial, model, free_port() if trial.network == "host" else 8080, iterations_per_us)
+    port = port_for(trial, model)
     spec = ServiceSpec(
         name=name,
         role="server",
-        image=trial.model,
-        config=config.model_dump(mode="json"),
+        image=trial.model_name,
+        config=server_config(trial, model, port, iterations_per_us, backend).model_dump(mode="json"),
         cores=cores,
         memory_bytes=trial.limits.memory.bytes if trial.limits.memory else None,
         network=trial.network,
         open_files=open_files_for(trial.load.connections),
-        port=config.port,
+        port=port,
     )
     with running(runtime, spec, notes) as service:
-        proved = prove(service, config.port, trial)
-        path = trial.request.path
-        yield Deployed(service, f"http://{service.address}:{config.port}{path}", proved)
+        if model.contract == "full":
+            proved, expected = prove(service, port, trial), Expected(OK, expected_body_bytes(trial))
+        else:
+            proved, expected = prove_foreign(origin_of(service, port), trial, None, service, notes)
+        yield Deployed(
+            service=service,
+            url=f"{origin_of(service, port)}{trial.request.path}",
+            proving_requests=proved,
+            expected=expected,
+            stop=Signals[model.stop],
+        )
+
+
+def origin_of(service: Service, port: int, scheme: str = "http") -> str:
+    """Where a service answers, as a URL without a path."""
+    return f"{scheme}://{service.address}:{port}"
+
+
+def port_for(trial: Trial, model: Model) -> int:
+    """The port that a server is to listen on: a free one, unless it is told none or has the network to itself.
+
+    Raises:
+        DeployError: a server that cannot be told finds its port taken.
+    """
+    if trial.network != "host":
+        return model.port
+    if model.contract == "full":
+        return free_port()
+    refuse_taken(model.port)
+    return model.port
+
+
+def refuse_taken(port: int) -> None:
+    """See that nothing listens on a port of this host: a server with a port of its own would end, and the other answer.
+
+    Raises:
+        DeployError: something does.
+    """
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise DeployError(
+                f"port {port} of this host is taken, and this server listens on no other; stop what listens there, or set"
+                " `network: bridge`"
+            )
 
 
 def server_config(
@@ -117,7 +168,7 @@ def server_config(
 ) -> ServerConfig:
     """The configuration that the image contract gives to a server."""
     return ServerConfig(
-        model=trial.model,
+        model=trial.model_name,
         host="127.0.0.1" if trial.network == "host" else "0.0.0.0",  # noqa: S104 - inside its own network namespace
         port=port,
         backlog=BACKLOG,
@@ -151,76 +202,21 @@ def free_port() -> int:
         return port
 
 
-def prove(service: Service, port: int, trial: Trial) -> int:
-    """Ask until the server answers, then judge the answer. Returns how many requests it answered rightly.
-
-    Raises:
-        DeployError: it ended, stayed silent for 15 s, or answered wrongly; with its last output.
-    """
-    deadline = time.monotonic() + START_DEADLINE_S
-    while True:
-        try:
-            # In attempts: a port that somebody else holds may accept and never answer, while the server has ended.
-            patience_s = min(2 + 2 * trial.handler.cpu.s, deadline - time.monotonic())
-            status, body = _ask(service.address, port, trial, patience_s)
-            break
-        except (OSError, http.client.HTTPException) as error:
-            if not service.running():
-                raise DeployError(
-                    f"{service.spec.name}: the server ended before it answered:\n{service.logs()}"
-                ) from None
-            if time.monotonic() > deadline:
-                raise DeployError(
-                    f"{service.spec.name}: no answer at {service.address}:{port} within {START_DEADLINE_S:.0f} s"
-                    f" ({error}); its last output:\n{service.logs()}"
-                ) from None
-            time.sleep(0.005)
-    _judge_answer(service.spec.name, trial, status, body)
-    return 1
-
-
-def _ask(address: str, port: int, trial: Trial, timeout_s: float) -> tuple[int, bytes]:
-    request = trial.request
-    connection = http.client.HTTPConnection(address, port, timeout=max(timeout_s, 0.1))
-    try:
-        body = pattern(request.body.bytes) or None
-        connection.request(request.method, request.path, body, {**request.headers, "Connection": "close"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
-
-
-def expected_body_bytes(trial: Trial) -> int:
-    """Length of a right answer's body."""
-    return trial.request.body.bytes if trial.handler.kind == "echo" else trial.handler.body.bytes
-
-
-def pattern(size: int) -> bytes:
-    """A body of a size, no part of which looks like another."""
-    return (PATTERN * (size // len(PATTERN) + 1))[:size]
-
-
-def _judge_answer(name: str, trial: Trial, status: int, body: bytes) -> None:
-    expected = expected_body_bytes(trial)
-    if status != 200:
-        raise DeployError(
-            f"{name}: the server answers {trial.request.method} {trial.request.path} with status {status}, not 200"
-        )
-    if len(body) != expected:
-        raise DeployError(f"{name}: the server answers with a body of {len(body)} bytes, not {expected}")
-    if trial.handler.kind == "echo" and body != pattern(expected):
-        raise DeployError(f"{name}: the server does not echo the request's body")
-
-
-def stop_and_report(service: Service, exact: bool) -> ServerReport | None:
+def stop_and_report(service: Service, exact: bool, stop: Signals | None = SIGTERM) -> ServerReport | None:
     """Ask a server to finish, and read its exit report where it writes one.
+
+    Args:
+        service: the server.
+        exact: whether it writes an exit report.
+        stop: on which it finishes; none: nothing is known of it, and it is killed when it is removed.
 
     Raises:
         DeployError: it does not end in time, or ends with another status than 0.
         MeasureError: it leaves no right report.
     """
-    service.signal(SIGTERM)
+    if stop is None:
+        return None
+    service.signal(stop)
     status = service.wait(STOP_DEADLINE_S)
     if not exact:
         return None

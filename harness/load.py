@@ -1,6 +1,8 @@
 """`harness load`: the load client alone, against any HTTP server."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,63 +11,107 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness import readings
-from harness.deploy import fetch_record
+from harness.deploy import Reached, fetch_record
 from harness.errors import SpecError
 from harness.events import EventStream
+from harness.evidence import Evidence
 from harness.histogram import percentile
 from harness.hosts.cores import available_cores
 from harness.measure import CONNECT_DEADLINE_S, STEP_DEADLINE_S, client_config, client_spec, started
+from harness.proof import Expected
 from harness.result import ClientReport, HistogramName
 from harness.runtime.base import make_owner
 from harness.runtime.process import ProcessRuntime
 from harness.spec.experiment import Load, Record, Request, Trial
 from harness.spec.explain import as_options
+from harness.spec.foreign import RunningServer, certificates
 from harness.stage import Places
 from harness.terminal import Display
-from harness.verdict import Evidence, judge
+from harness.trust import Trust, trust_in
+from harness.verdict import judge
 
+_OPTION = re.compile(r"^--(url|path|headers)\b")
+_CALLED = {"url": "URL", "path": "URL", "headers": "--header"}  # the key of a spec: what it is called here
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
 
 
-def trial_of(url: str, *, method: str, body: str, **load: object) -> Trial:
+def trial_of(
+    url: str, *, method: str, body: str, headers: Sequence[str], ca: str | None, insecure: bool, **load: object
+) -> Trial:
     """The load that the command line's words ask for.
 
     Raises:
         SpecError: a word is wrong; every problem, a line each.
     """
-    problems = _url_problems(url)
-    asked = {"kind": "open" if load["rate"] else "closed", **load}
+    problems: list[str] = []
+    origin, path = _apart(url)
+    asked: dict[str, tuple[type[Record], dict[str, object]]] = {
+        "load": (Load, {"kind": "open" if load["rate"] else "closed", **load}),
+        "request": (Request, {"method": method, "path": path, "body": body, "headers": _headers(headers, problems)}),
+        "model": (RunningServer, {"url": origin, "ca": ca, "insecure": insecure}),
+    }
     parts: dict[str, Record] = {}
-    for part, kind, words in (("load", Load, asked), ("request", Request, {"method": method, "body": body})):
+    for part, (kind, words) in asked.items():
         try:
             parts[part] = kind.model_validate(words)
         except ValidationError as error:
             problems += as_options(error.errors(), kind)
     if problems:
-        raise SpecError(problems)
+        raise SpecError([_OPTION.sub(lambda found: _CALLED[found[1]], problem) for problem in problems])
     return Trial.model_validate(parts)
 
 
-def _url_problems(url: str) -> list[str]:
+def _apart(url: str) -> tuple[str, str]:
+    """The server that a URL names, and what it asks for there; a URL that is none stays whole, to be refused."""
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        return [f"URL: {url!r}: {error}"]
-    if parts.scheme != "http" or not named:
-        return [f"URL: {url!r} is not one that the client can load; write http://host:port/path"]
-    return []
+    except ValueError:
+        return url, "/"
+    return f"{parts.scheme}://{parts.netloc}", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def run_load(url: str, trial: Trial, places: Places, display: Display) -> ClientReport:
-    """Run the client as a local process, on the cores that this process may use.
+def _headers(words: Sequence[str], problems: list[str]) -> dict[str, str]:
+    """`K: V`, as curl takes them."""
+    headers = {}
+    for word in words:
+        name, colon, value = word.partition(":")
+        if not colon:
+            problems.append(f"--header {word[:60]!r}: there is no colon in it; write 'NAME: VALUE'")
+        headers[name] = value.strip()
+    return headers
+
+
+def _trusted(server: RunningServer) -> Trust | None:
+    """Whom to trust.
 
     Raises:
+        SpecError: the file of `--ca` holds no certificates.
+    """
+    try:
+        return trust_in(server, {server.ca: certificates(Path(server.ca))} if server.ca else {})
+    except ValueError as error:
+        raise SpecError([f"--ca: {error}; name a PEM file"]) from None
+
+
+def run_load(trial: Trial, places: Places, display: Display) -> ClientReport:
+    """Run the client as a local process, on the cores that this process may use.
+
+    Args:
+        trial: of `trial_of`.
+        places: where things lie.
+        display: is shown the progress.
+
+    Raises:
+        SpecError: what is to be trusted is no certificate.
         MeasureError: nothing listens, too few open files, or the client broke down.
     """
     owner, load = make_owner("load"), trial.load
     runtime = ProcessRuntime(owner, places.images, places.state / "work")
-    spec = client_spec("load", client_config(url, trial, proved=False), available_cores())
+    server = trial.model
+    assert isinstance(server, RunningServer)  # noqa: S101 - `trial_of` made it
+    url, anything = f"{server.url}{trial.request.path}", Expected(None, None)
+    reached = Reached(url=url, proving_requests=0, expected=anything, trust=_trusted(server))
+    spec = client_spec("load", client_config(reached, trial, wait_for_start=False), available_cores())
     length_s = load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S
     runtime.clean()
     try:

@@ -2,7 +2,8 @@
 
 The timeline is the client's: it says when it is ready, the harness answers with a start time on the monotonic
 clock, and both know the window's edges from then on. At each edge the server takes a mark of its counters and the
-probe looks.
+probe looks. Where connections are kept, the probe weighs the server twice besides, outside the timed part: idle,
+before the client may connect, and on the plateau, when the last answer is in and the connections are still held.
 """
 
 import contextlib
@@ -13,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR1, SIGUSR2
 
-from harness.deploy import Deployed, expected_body_bytes, fetch_record, open_files_for, remove, stop_and_report
+from harness.backend import BackendUp, stop_backend
+from harness.deploy import Deployed, Reached, fetch_record, open_files_for, remove, stop_and_report
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick, signal_together
+from harness.faults import Injector, injector, requests_answered, stop_what_is_left
 from harness.hosts.cores import CoreMap
-from harness.result import ClientReport, ProbeReport, ServerReport
+from harness.result import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import ClientConfig, ProbeConfig, ProbeTarget
 from harness.spec.experiment import Trial
@@ -26,6 +29,7 @@ CONNECT_DEADLINE_S = 60.0
 STEP_DEADLINE_S = 15.0
 START_DELAY_NS = 50_000_000  # from "ready" to the first request: long enough to hand the start time over
 PROBE_INTERVAL_S = 0.25
+PLATEAU_S = 30.0  # at most: the client lets go as soon as the memory has been read
 
 
 @dataclass
@@ -35,6 +39,9 @@ class Take:
     client: ClientReport | None = None
     server: ServerReport | None = None
     probe: ProbeReport | None = None
+    backend: BackendReport | None = None
+    fault: FaultReport | None = None
+    proved: int = 0  # requests that the server answered rightly before the load
     logs: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what went wrong without touching the numbers
 
@@ -48,6 +55,7 @@ class Job:
     cores: CoreMap
     exact: bool  # whether the server keeps counts (`counts: exact`)
     on_tick: Callable[[Tick], None]  # told about progress, twice a second
+    backend: BackendUp | None = None  # behind the server
 
 
 def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
@@ -63,69 +71,92 @@ def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
         MeasureError: client or probe broke down or missed a deadline.
         DeployError: the server did not finish as the contract says.
     """
-    plateau_s = _plateau_s(runtime, job.trial)
-    config = client_config(deployed.url, job.trial, plateau_s=plateau_s, proved=True)
+    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial))
     specs = [client_spec(f"{job.name}-client", config, job.cores.client), _probe_spec(deployed, job, runtime)]
-    with started(runtime, specs, take.notes) as (client, probe):
+    with injector(job.trial, deployed.url) as fault, started(runtime, specs, take.notes) as (client, probe):
         try:
-            _follow(client, probe, deployed.service, job, plateau_s)
+            _follow(client, probe, deployed.service, job, fault)
             take.client = fetch_record(client, "client.json", ClientReport)
             probe.signal(SIGTERM)
             probe.wait(STEP_DEADLINE_S)
             take.probe = fetch_record(probe, "probe.json", ProbeReport)
-            take.server = stop_and_report(deployed.service, job.exact)
+            _stop(deployed, job, fault, take)
         finally:
-            take.logs |= {service.spec.role: service.logs() for service in (deployed.service, client, probe)}
+            behind = [job.backend.service] if job.backend else []
+            services = (deployed.service, client, probe, *behind)
+            take.logs |= {service.spec.role: service.logs() for service in services}
 
 
-def _follow(client: Service, probe: Service, server: Service, job: Job, plateau_s: float) -> None:
+def _stop(deployed: Deployed, job: Job, fault: Injector | None, take: Take) -> None:
+    """End the server, and what is behind it."""
+    if fault is None:
+        take.server = stop_and_report(deployed.service, job.exact, deployed.stop)
+    else:
+        take.fault = fault.report()
+        take.proved += requests_answered(take.fault)
+        take.server = stop_what_is_left(deployed.service, job.exact, take.notes)
+    if job.backend is not None:
+        take.backend = stop_backend(job.backend)
+
+
+def _follow(client: Service, probe: Service, server: Service, job: Job, fault: Injector | None) -> None:
     """The trial's timeline, from ready to done."""
     load = job.trial.load
     length_s = CONNECT_DEADLINE_S + load.warmup.s + load.window.s + load.timeout.s
     marked = [probe, server] if job.exact else [probe]
     with EventStream(client, length_s, job.on_tick) as events, EventStream(probe, length_s) as looks:
         looks.expect("ready", STEP_DEADLINE_S)
+        if keeps_connections(job.trial):
+            _weigh(probe, looks)
+            client.put("connect.json", b"{}")
         events.expect("ready", CONNECT_DEADLINE_S)
         client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
         timeline = events.expect("started", STEP_DEADLINE_S)
+        if fault is not None:
+            fault.arm(timeline["window_start_ns"] + job.trial.handler.fault_at.ns)
         for edge_ns in (timeline["window_start_ns"], timeline["window_end_ns"]):
             events.pump_until(edge_ns)
             signal_together(marked, SIGUSR1)
             looks.expect("edge", STEP_DEADLINE_S)
         events.expect("drained", load.timeout.s + STEP_DEADLINE_S)
-        if plateau_s:
-            probe.signal(SIGUSR2)
-            looks.expect("edge", STEP_DEADLINE_S)
+        if keeps_connections(job.trial):
+            _weigh(probe, looks)
             if events.has("done"):
                 raise MeasureError(f"{job.name}: the connections were closed before the memory was read; try again")
-        events.expect("done", plateau_s + STEP_DEADLINE_S)
+            client.put("release.json", b"{}")
+        events.expect("done", STEP_DEADLINE_S)
         client.wait(STEP_DEADLINE_S)
 
 
-def _plateau_s(runtime: Runtime, trial: Trial) -> float:
-    """How long connections are held after the window for the memory of plain processes to be read.
-
-    PSS of a process takes the kernel 0.1 to 1 ms to add up; in Docker the cgroup knows the memory at any time. With
-    a connection per request none is held after the window, and memory then would be that of an idle server.
-    """
-    if runtime.name == "docker" or trial.load.lifetime == "per-request":
-        return 0.0
-    return min(0.15 + 0.002 * trial.load.connections, 10.0)
+def _weigh(probe: Service, looks: EventStream) -> None:
+    """Have the probe look at the server's memory: 0.1 to 1 ms a process, so thousands take their time."""
+    probe.signal(SIGUSR2)
+    looks.expect("memory", PLATEAU_S)
 
 
-def client_config(url: str, trial: Trial, *, plateau_s: float = 0.0, proved: bool) -> ClientConfig:
+def keeps_connections(trial: Trial) -> bool:
+    """Whether connections are still there after the window. With one per request, memory would be that of an idle server."""
+    return trial.load.lifetime != "per-request"
+
+
+def _plateau_s(trial: Trial) -> float:
+    return PLATEAU_S if keeps_connections(trial) else 0.0
+
+
+def client_config(
+    reached: Reached, trial: Trial, *, plateau_s: float = 0.0, wait_for_start: bool = True
+) -> ClientConfig:
     """The load client's configuration for a trial.
 
     Args:
-        url: what to load.
+        reached: what to load, and what a right answer is.
         trial: how to load it.
-        plateau_s: how long connections are held after the window.
-        proved: the server was proved right, and has to go on answering so; the start is the harness's to give. Otherwise
-            any 2xx is right, and the client starts by itself.
+        plateau_s: how long connections are held after the window at most; the client then waits with the first one, too.
+        wait_for_start: the start is the harness's to give; else the client starts by itself.
     """
-    load, request = trial.load, trial.request
+    load, request, trust = trial.load, trial.request, reached.trust
     return ClientConfig(
-        url=url,
+        url=reached.url,
         method=request.method,
         headers=request.headers,
         body_bytes=request.body.bytes,
@@ -137,9 +168,12 @@ def client_config(url: str, trial: Trial, *, plateau_s: float = 0.0, proved: boo
         window_s=load.window.s,
         timeout_s=load.timeout.s,
         plateau_s=plateau_s,
-        wait_for_start=proved,
-        expect_status=200 if proved else None,
-        expect_body_bytes=expected_body_bytes(trial) if proved else None,
+        wait_for_start=wait_for_start,
+        wait_to_connect=plateau_s > 0,
+        expect_status=reached.expected.status,
+        expect_body_bytes=reached.expected.body_bytes,
+        tls_authorities=trust.authorities if trust else None,
+        tls_check=trust.check if trust else "full",
     )
 
 
@@ -157,12 +191,18 @@ def client_spec(name: str, config: ClientConfig, cores: Sequence[int]) -> Servic
 
 def _probe_spec(deployed: Deployed, job: Job, runtime: Runtime) -> ServiceSpec:
     load = job.trial.load
-    target = ProbeTarget(pid=deployed.service.main_pid, cgroup=runtime.name == "docker")
+    service, steps_s = deployed.service, CONNECT_DEADLINE_S + 4 * STEP_DEADLINE_S + 2 * PLATEAU_S
+    target = ProbeTarget(pid=service.main_pid, cgroup=runtime.name == "docker", port=service.spec.port)
+    services, watched = {"server": target}, {"server": job.cores.server, "client": job.cores.client}
+    if job.backend is not None:
+        services["backend"] = ProbeTarget(pid=job.backend.service.main_pid, cgroup=target.cgroup)
+    if job.cores.backend_apart:
+        watched["backend"] = job.cores.backend
     config = ProbeConfig(
-        services={"server": target},
-        watched_cpus={"server": job.cores.server, "client": job.cores.client},
+        services=services,
+        watched_cpus=watched,
         interval_s=PROBE_INTERVAL_S,
-        deadline_s=CONNECT_DEADLINE_S + load.warmup.s + load.window.s + load.timeout.s + 4 * STEP_DEADLINE_S,
+        deadline_s=load.warmup.s + load.window.s + load.timeout.s + steps_s,
     )
     return ServiceSpec(
         name=f"{job.name}-probe",

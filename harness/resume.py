@@ -52,6 +52,7 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     compared = {
         "the runtime": ("runtime", "name"),
         "the images": ("images",),
+        "the certificates to trust": ("certificates",),
         "the kernel": ("host", "kernel"),
         "the CPU": ("host", "cpu", "model"),
         "the usable CPUs": ("host", "cpu", "usable"),

@@ -3,19 +3,21 @@
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from signal import SIGTERM
+from signal import Signals
 
 import typer
 from pydantic import ValidationError
 
-from harness.deploy import STOP_DEADLINE_S, calibrate, prove, running, server_config
+from harness.deploy import STOP_DEADLINE_S, calibrate, origin_of, refuse_taken, running, server_config
 from harness.errors import DeployError, SpecError
 from harness.hosts.cores import available_cores
 from harness.interrupt import Interruptible
+from harness.proof import prove, prove_foreign
 from harness.runtime.base import Service, ServiceSpec, make_owner
 from harness.spec.catalogue import load_models
 from harness.spec.experiment import Handler, Trial
 from harness.spec.explain import as_options
+from harness.spec.model import Model
 from harness.spec.problems import did_you_mean, listed
 from harness.spec.words import options_of
 from harness.stage import Places, Wanted, set_stage
@@ -53,29 +55,37 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
         HarnessError: it cannot be run here, or does not answer rightly.
     """
     models = load_models(places.images)
-    owner = make_owner(f"serve-{trial.model}-{port}")
+    name, model = trial.model_name, models[trial.model_name]
+    if model.contract == "port" and port != model.port:
+        raise SpecError([f"--port {port}: {name} listens on its own port and no other; write --port {model.port}"])
+    owner = make_owner(f"serve-{name}-{port}")
     with Interruptible("stopping") as interruptible:
         stage = set_stage([trial], models, places, wanted, owner, display)
         try:
             iterations_per_us = 0.0
             if trial.handler.cpu.ns:
-                iterations_per_us = calibrate(stage.runtime, trial.model, available_cores())
-            config = server_config(trial, models[trial.model], port, iterations_per_us)
+                iterations_per_us = calibrate(stage.runtime, name, available_cores())
+            config = server_config(trial, model, port, iterations_per_us)
             spec = ServiceSpec(
                 name=f"serve-{port}",
                 role="server",
-                image=trial.model,
+                image=name,
                 config=config.model_dump(mode="json"),
                 cores=available_cores(),
                 open_files=OPEN_FILES,
                 port=port,
             )
+            if model.contract == "port":
+                refuse_taken(port)
             with running(stage.runtime, spec, []) as service:
                 with interruptible.stopping_here():
-                    prove(service, port, trial)
-                    display.say(f"{trial.model} serves http://{service.address}:{port}/ (Ctrl-C ends it)")
+                    if model.contract == "full":
+                        prove(service, port, trial)
+                    else:
+                        prove_foreign(origin_of(service, port), trial, None, service, [])
+                    display.say(f"{name} serves {origin_of(service, port)}/ (Ctrl-C ends it)")
                     _wait_for_its_end(service)
-                _finish(service)
+                _finish(service, model)
         finally:
             stage.runtime.clean()
 
@@ -85,11 +95,11 @@ def _wait_for_its_end(service: Service) -> None:
         time.sleep(0.2)
 
 
-def _finish(service: Service) -> None:
+def _finish(service: Service, model: Model) -> None:
     if service.running():
-        service.signal(SIGTERM)
+        service.signal(Signals[model.stop])
     status = service.wait(STOP_DEADLINE_S)
     with contextlib.suppress(FileNotFoundError):
         typer.echo(service.fetch("exit.json").decode().strip())
-    if status != 0:
+    if status != 0 and model.contract == "full":
         raise DeployError(f"{service.spec.name}: the server ended with status {status}:\n{service.logs()}")

@@ -4,24 +4,29 @@ All of it happens before the first trial and before a run folder exists, so that
 plan is one clear error and nothing else.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.deploy import BACKLOG, calibrate, open_files_for
-from harness.errors import HostError, RuntimeUnavailable, SpecError
+from harness.backend import IMAGE as BACKEND
+from harness.deploy import BACKLOG, calibrate, open_files_for, running
+from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
 from harness.hosts.audit import Wall, audit, need_of
 from harness.hosts.cores import CoreMap, available_cores, divide_cores
 from harness.hosts.facts import collect_facts
-from harness.images import connect, content_digest, ensure_images
+from harness.hosts.needs import IO_URING_PROBE, io_uring_trouble
+from harness.images import connect, content_digest, ensure_images, ready_images
 from harness.plan import Plan
-from harness.runtime.base import Owner, Runtime
+from harness.runtime.base import Owner, Runtime, ServiceSpec
 from harness.spec.experiment import Trial
+from harness.spec.foreign import Foreign, ReadyImage, certificates
 from harness.spec.model import Model
 from harness.terminal import Display
 
 Wanted = Literal["auto", "docker", "process"]
+NEEDS_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,15 @@ class Stage:
     digests: Mapping[str, str]  # folder of images/: what is measured, by content
     walls: Sequence[Wall]  # of this host, that the trials may meet
     available: Sequence[int]  # CPUs that the run may use
+    certificates: Mapping[str, str] = field(default_factory=dict)  # what each `ca` file of the spec holds
+
+    def model_of(self, trial: Trial) -> Model | None:
+        """What the model's folder says of it; None where the server is no folder of images/."""
+        return self.models[trial.model] if isinstance(trial.model, str) else None
 
     def cores(self, trial: Trial) -> CoreMap:
         """Who is pinned where."""
-        return divide_cores(self.available, trial.limits.cores)
+        return divide_cores(self.available, trial.limits.cores, backend=trial.handler.backend.delay is not None)
 
     def calibrate(self, plan: Plan) -> float | None:
         """Iterations of the shared work loop per microsecond, where any trial needs them.
@@ -61,7 +71,7 @@ class Stage:
         working = [planned.trial for planned in plan.trials if planned.trial.handler.cpu.ns]
         if not working:
             return None
-        return calibrate(self.runtime, working[0].model, self.cores(working[0]).server)
+        return calibrate(self.runtime, working[0].model_name, self.cores(working[0]).server)
 
     def environment(self) -> dict[str, Any]:
         """Facts for environment.json."""
@@ -71,35 +81,72 @@ class Stage:
             "host": facts,
             "runtime": {"name": self.runtime.name, "note": self.note, **self.runtime.facts()},
             "images": dict(self.digests),
+            **(
+                {"certificates": {name: sha256(text.encode()).hexdigest() for name, text in self.certificates.items()}}
+                if self.certificates
+                else {}
+            ),
             **apart,
             "walls": [str(wall) for wall in self.walls],
         }
 
 
 def set_stage(
-    trials: Sequence[Trial], models: Mapping[str, Model], places: Places, wanted: Wanted, owner: Owner, display: Display
+    trials: Sequence[Trial],
+    models: Mapping[str, Model],
+    places: Places,
+    wanted: Wanted,
+    owner: Owner,
+    display: Display,
+    tools: Sequence[str] = ("client", "probe"),
+    beside: Path = Path(),
 ) -> Stage:
     """Make everything ready for trials.
+
+    Args:
+        trials: that will run.
+        models: by folder of images/.
+        places: where things lie.
+        wanted: which runtime.
+        owner: of all that is started.
+        display: is told what is done.
+        tools: further folders of images/ that are needed.
+        beside: folder to which the paths in trials are relative.
 
     Raises:
         SpecError: CPU work is asked of a model that does not share its loop.
         RuntimeUnavailable: the wanted runtime is not there, or cannot honour a trial.
         ImageError: an image does not build.
-        HostError: this host lacks what a trial needs.
+        HostError: this host lacks what a trial, or a model, needs.
     """
     _refuse_work_that_is_not_shared(trials, models)
-    folders = [*sorted({trial.model for trial in trials}), "client", "probe"]
-    runtime, note, digests = _choose_runtime(folders, places, wanted, owner, display)
+    servers = [trial.model for trial in trials]
+    folders = [*sorted({server for server in servers if isinstance(server, str)}), *tools]
+    ready = sorted({server.reference for server in servers if isinstance(server, ReadyImage)})
+    trusted = _certificates(servers, beside)
+    if any(trial.handler.backend.delay is not None for trial in trials):
+        folders.append(BACKEND)
+    runtime, note, digests = _choose_runtime(folders, ready, places, wanted, owner, display)
     display.say(note)
     removed = runtime.clean()
     if removed:
         display.say(f"removed {removed} leftovers of runs that are no more")
     if runtime.name == "process":
         _refuse_what_processes_cannot(trials, models)
-    stage = Stage(runtime, note, models, digests, _walls(trials, display), available_cores())
+    _refuse_unmet_needs(runtime, trials, models)
+    stage = Stage(runtime, note, models, digests, _walls(trials, display), available_cores(), trusted)
     for trial in {trial.limits.cores: trial for trial in trials}.values():
         stage.cores(trial)
     return stage
+
+
+def _certificates(servers: Iterable[str | Foreign], folder: Path) -> dict[str, str]:
+    """What each `ca` file holds, read once: all trials of the run trust the same."""
+    named = {server.ca for server in servers if not isinstance(server, str) and server.ca is not None}
+    try:
+        return {name: certificates(folder / name) for name in sorted(named)}
+    except ValueError as error:
+        raise SpecError([f"ca: {error}; name a PEM file"]) from None
 
 
 def _walls(trials: Sequence[Trial], display: Display) -> list[Wall]:
@@ -114,7 +161,7 @@ def _walls(trials: Sequence[Trial], display: Display) -> list[Wall]:
 
 
 def _choose_runtime(
-    folders: Sequence[str], places: Places, wanted: Wanted, owner: Owner, display: Display
+    folders: Sequence[str], ready: Sequence[str], places: Places, wanted: Wanted, owner: Owner, display: Display
 ) -> tuple[Runtime, str, dict[str, str]]:
     if wanted == "process":
         return _processes(folders, places, owner, "runtime: local processes, as asked for; no containers")
@@ -127,7 +174,8 @@ def _choose_runtime(
     from harness.runtime.docker import DockerRuntime
 
     with display.stage("images"):
-        images = ensure_images(client, places.images, folders, places.state / "build", display.say)
+        images = ready_images(client, ready, display.say)
+        images |= ensure_images(client, places.images, folders, places.state / "build", display.say)
     digests = {folder: image.digest for folder, image in images.items()}
     return DockerRuntime(client, images, owner), "runtime: Docker", digests
 
@@ -140,13 +188,34 @@ def _processes(folders: Sequence[str], places: Places, owner: Owner, note: str) 
 
 
 def _refuse_work_that_is_not_shared(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
-    own = sorted({trial.model for trial in trials if trial.handler.cpu.ns and "common" not in models[trial.model].uses})
+    working = {trial.model for trial in trials if trial.handler.cpu.ns and isinstance(trial.model, str)}
+    own = sorted(name for name in working if "common" not in models[name].uses)
     if own:
         raise SpecError(
             [
                 f"handler.cpu: {', '.join(own)} does not use images/common, whose work loop this is; leave `cpu` out for it"
             ]
         )
+
+
+def _refuse_unmet_needs(runtime: Runtime, trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
+    """Ask the kernel where the servers will run, under the seccomp profile that they will run under."""
+    used = sorted({trial.model for trial in trials if isinstance(trial.model, str) and models[trial.model].needs})
+    troubles = []
+    for name in used:
+        profile = models[name].seccomp is not None
+        command = ("-c", IO_URING_PROBE)
+        spec = ServiceSpec(name=f"needs-{name}", role="tool", image=name, config={}, cores=(), command=command)
+        try:
+            with running(runtime, spec, []) as service:
+                line = next(service.lines(NEEDS_DEADLINE_S), "")
+                trouble = io_uring_trouble(line, container=runtime.name == "docker", own_profile=profile)
+        except (DeployError, ValueError) as error:
+            trouble = f"whether it is there cannot be found out: {error}; the image needs a python3 for that"
+        if trouble:
+            troubles.append(f"model {name} needs io_uring: {trouble}")
+    if troubles:
+        raise HostError("\n".join(troubles))
 
 
 def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
@@ -156,5 +225,7 @@ def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, 
             raise RuntimeUnavailable(f"limits.memory needs a container; {remedy}")
         if trial.network != "host":
             raise RuntimeUnavailable(f"network: {trial.network} needs a container; {remedy}")
-        if not models[trial.model].entry:
+        if isinstance(trial.model, ReadyImage):
+            raise RuntimeUnavailable(f"the image {trial.model.image} runs in a container only; {remedy}")
+        if isinstance(trial.model, str) and not models[trial.model].entry:
             raise RuntimeUnavailable(f"model {trial.model} has no `entry` for plain processes; {remedy}")

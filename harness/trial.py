@@ -16,10 +16,12 @@ from harness.deploy import server_up
 from harness.errors import TrialError
 from harness.events import Tick
 from harness.evidence import Evidence
+from harness.foreign import image_up, measure_from_outside, reach
 from harness.measure import Job, Take, measure
 from harness.plan import PlannedTrial
 from harness.result import TrialResult
 from harness.spec.catalogue import workers_of
+from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
 from harness.usage import core_loads, usage_of
 from harness.verdict import judge
@@ -37,21 +39,15 @@ def run_trial(
         iterations_per_us: calibration of the CPU work.
         on_tick: told about progress.
     """
-    trial, model = planned.trial, stage.models[planned.trial.model]
+    trial, model = planned.trial, stage.model_of(planned.trial)
     started, begun_s = datetime.now(UTC), time.monotonic()
     folder = store.begin_trial(run, planned.id)
-    cores, runtime = stage.cores(trial), stage.runtime
-    job = Job(planned.id, trial, cores, model.counts == "exact", on_tick)
-    os.sched_setaffinity(0, cores.client)  # the harness itself stays off the server's cores
-    take, proved, trouble = Take(), 0, None
+    exact = model is not None and model.counts == "exact"
+    job = Job(planned.id, trial, stage.cores(trial), exact, on_tick)
+    os.sched_setaffinity(0, job.cores.client)  # the harness itself stays off the server's cores
+    take, trouble = Take(), None
     try:
-        with contextlib.ExitStack() as up:
-            behind = up.enter_context(backend_up(runtime, planned.id, trial, cores.backend, take.notes))
-            address = behind.address if behind else None
-            server = server_up(runtime, planned.id, trial, model, cores.server, iterations_per_us, take.notes, address)
-            deployed = up.enter_context(server)
-            proved = deployed.proving_requests
-            measure(runtime, deployed, replace(job, backend=behind), take)
+        _deploy_and_measure(job, stage, iterations_per_us, take)
     except TrialError as error:
         trouble = str(error)
     elapsed_s = time.monotonic() - begun_s
@@ -59,7 +55,7 @@ def run_trial(
     return TrialResult(
         **planned.model_dump(include={"id", "point", "repeat", "block", "order", "factors"}),
         trial=trial,
-        runtime=runtime.name,
+        runtime=stage.runtime.name,
         started=f"{started:%Y-%m-%dT%H:%M:%S}.{started.microsecond // 1000:03}Z",
         elapsed_s=elapsed_s,
         overhead_s=elapsed_s - trial.load.warmup.s - trial.load.window.s,
@@ -68,11 +64,33 @@ def run_trial(
         backend=take.backend,
         fault=take.fault,
         notes=tuple(take.notes),
-        **_judgement(job, take, stage, proved, trouble),
+        **_judgement(job, take, stage, trouble),
     )
 
 
-def _judgement(job: Job, take: Take, stage: Stage, proved: int, trouble: str | None) -> dict[str, Any]:
+def _deploy_and_measure(job: Job, stage: Stage, iterations_per_us: float, take: Take) -> None:
+    """Bring up what the trial asks for, as far as it is not there already, and measure it."""
+    trial, server, runtime, notes = job.trial, job.trial.model, stage.runtime, take.notes
+    if isinstance(server, RunningServer):
+        reached = reach(trial, server, stage.certificates, notes)
+        take.proved = reached.proving_requests
+        measure_from_outside(runtime, reached, job, take)
+        return
+    with contextlib.ExitStack() as up:
+        behind = up.enter_context(backend_up(runtime, job.name, trial, job.cores.backend, notes))
+        cores = job.cores.server
+        if isinstance(server, ReadyImage):
+            coming = image_up(runtime, job.name, trial, server, cores, stage.certificates, notes)
+        else:
+            address = behind.address if behind else None
+            model = stage.models[server]
+            coming = server_up(runtime, job.name, trial, model, cores, iterations_per_us, notes, address)
+        deployed = up.enter_context(coming)
+        take.proved = deployed.proving_requests
+        measure(runtime, deployed, replace(job, backend=behind), take)
+
+
+def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[str, Any]:
     """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
     usage, cores = {}, {}
     if take.client is not None and take.probe is not None:
@@ -87,19 +105,18 @@ def _judgement(job: Job, take: Take, stage: Stage, proved: int, trouble: str | N
     known: dict[str, Any] = {"usage": usage, "cores": cores}
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
-    model = stage.models[job.trial.model]
+    model = stage.model_of(job.trial)
     evidence = Evidence(
         trial=job.trial,
-        concurrency=model.concurrency,
-        workers=workers_of(model, job.trial.options),
+        concurrency=model.concurrency if model else None,
+        workers=workers_of(model, job.trial.options) if model else None,
         client=take.client,
         server=take.server,
-        proving_requests=proved,
+        proving_requests=take.proved,
         usage=usage.get("server"),
         cores=cores,
         backend=take.backend,
         backend_usage=usage.get("backend"),
-        fault=take.fault,
     )
     checks, verdict, state, reason = judge(evidence)
     return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}

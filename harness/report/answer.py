@@ -203,7 +203,7 @@ def _ranked(comparisons: tuple[Comparison, ...]) -> list[Comparison]:
 
 def _one(study: Study, comparison: Comparison) -> str:
     where = place(study.axes, comparison.panel, comparison.x)
-    who = comparison.leader or comparison.point.rows[0].planned.trial.model
+    who = comparison.leader or comparison.point.rows[0].planned.trial.model_name
     verb = "does best, with" if where else "reaches"
     text = f"{f'At {where}, ' if where else ''}{who} {verb} {_value(comparison)}"
     p99 = comparison.point.estimates["response_p99_us"]

@@ -150,7 +150,7 @@ def _mean(study: Study, point: Point, metric: str, size: float) -> dict[str, Any
     known = found.low is not None and found.high is not None
     return {
         "x": study.axes.x_of(point.factors),
-        "side": study.axes.series_of(point.factors) or point.rows[0].planned.trial.model,
+        "side": study.axes.series_of(point.factors) or point.rows[0].planned.trial.model_name,
         "y": short(found.mean / size),
         "low": short(max(found.low, 0) / size) if found.low is not None else None,
         "high": short(found.high / size) if found.high is not None else None,
@@ -169,7 +169,7 @@ def _runs(study: Study, point: Point, metric: str, size: float) -> Iterable[dict
             continue  # the mean of one run stands there already
         yield {
             "x": study.axes.x_of(point.factors),
-            "side": study.axes.series_of(point.factors) or point.rows[0].planned.trial.model,
+            "side": study.axes.series_of(point.factors) or point.rows[0].planned.trial.model_name,
             "y": short(value / size),
             "state": state,
             "id": trial,
@@ -179,7 +179,7 @@ def _runs(study: Study, point: Point, metric: str, size: float) -> Iterable[dict
 def _sides(study: Study) -> tuple[str, ...]:
     if study.axes.series:
         return study.run.plan.factors[study.axes.series]
-    return tuple(dict.fromkeys(row.planned.trial.model for row in study.rows))
+    return tuple(dict.fromkeys(row.planned.trial.model_name for row in study.rows))
 
 
 def _x_title(study: Study) -> str:
@@ -225,5 +225,5 @@ def _littles_dots(study: Study, point: Point) -> Iterable[dict[str, Any]]:
     for row in point.rows:
         product, in_flight = row.values["throughput_times_response"], row.values["in_flight"]
         if product and in_flight and row.state in DRAWN_RUNS:
-            side = study.axes.series_of(point.factors) or row.planned.trial.model
+            side = study.axes.series_of(point.factors) or row.planned.trial.model_name
             yield {"x": short(product), "y": short(in_flight), "side": side, "state": row.state, "id": row.planned.id}

@@ -193,6 +193,8 @@ def refuse_unsupported(spec: ServiceSpec) -> None:
     Raises:
         RuntimeUnavailable: with what to do.
     """
+    if spec.ready is not None:
+        raise RuntimeUnavailable(f"{spec.name}: the image {spec.image} runs in Docker only; use RUNTIME=docker")
     if spec.memory_bytes is not None:
         raise RuntimeUnavailable(f"{spec.name}: plain processes have no memory limit; use RUNTIME=docker")
     if spec.network != "host":

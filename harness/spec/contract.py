@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.spec.experiment import Record, Scalar
+from harness.spec.experiment import Method, Record, Scalar
 
 
 class BackendAddress(Record):
@@ -63,8 +63,8 @@ class ClientConfig(Record):
     """`config.json` of the load client."""
 
     format: Literal[1] = Field(1, description="Version of this file.")
-    url: str = Field(pattern="^http://", description="What is asked for.")
-    method: Literal["GET", "POST", "PUT"] = Field("GET", description="HTTP method.")
+    url: str = Field(pattern="^https?://", description="What is asked for.")
+    method: Method = Field("GET", description="HTTP method.")
     headers: dict[str, str] = Field({}, description="Request headers beside those that the client sets itself.")
     body_bytes: int = Field(0, ge=0, description="Size of the request's body.")
     kind: Literal["closed", "open"] = Field("closed", description="Closed loop, or open loop at a constant rate.")
@@ -85,7 +85,19 @@ class ClientConfig(Record):
     expect_body_bytes: int | None = Field(
         None, ge=0, description="Length of a right answer's body; none: any. Another one is an error, `wrong`."
     )
-    plateau_s: float = Field(0.0, ge=0, description="How long kept connections are held after the drain, seconds.")
+    tls_authorities: str | None = Field(
+        None, description="https: the certificates to trust, as the text of a PEM file; none: the system's."
+    )
+    tls_check: Literal["full", "chain", "none"] = Field(
+        "full",
+        description="https: what is asked of the server's certificate: its chain and the host's name, the chain alone, or nothing.",
+    )
+    plateau_s: float = Field(
+        0.0,
+        ge=0,
+        description="How long kept connections are held after the drain at most, seconds: until `release.json`.",
+    )
+    wait_to_connect: bool = Field(False, description="Whether to wait for `connect.json` before the first connection.")
     wait_for_start: bool = Field(True, description="Whether to wait for `start.json`.")
 
 
@@ -94,6 +106,9 @@ class ProbeTarget(Record):
 
     pid: int = Field(ge=1, description="Its first process, in the PID namespace that the probe sees.")
     cgroup: bool = Field(description="The whole cgroup of that process, or that process and its descendants.")
+    port: int | None = Field(
+        None, ge=1, le=65535, description="That it listens on: its connections' memory is looked up by it."
+    )
 
 
 class ProbeConfig(Record):

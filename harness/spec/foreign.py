@@ -190,7 +190,7 @@ def certificates(path: Path) -> str:
         ValueError: it cannot be read, or holds none.
     """
     try:
-        text = path.read_text("ascii", "replace")
+        text = path.read_text("ascii", "ignore")
         ssl.create_default_context(cadata=text)
     except OSError as error:  # ssl.SSLError is one
         reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror

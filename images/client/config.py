@@ -32,8 +32,11 @@ class Config:
     connect_rate_per_s: float = 5_000.0  # of the connect phase: staggered, a third of what one core can open
     expect_status: int | None = None  # None: any 2xx
     expect_body_bytes: int | None = None  # None: any length
+    tls_authorities: str | None = None  # PEM; None: the system's
+    tls_check: Literal["full", "chain", "none"] = "full"
     plateau_s: float = 0.0
     wait_for_start: bool = False
+    wait_to_connect: bool = False
 
     @property
     def per_request(self) -> bool:
@@ -67,6 +70,8 @@ def problems(raw: Mapping[str, Any]) -> list[str]:
         found.append(f"`format` must be 1, is {raw.get('format')!r}")
     if not isinstance(raw.get("url"), str):
         found.append("`url` must be a string")
+    if not isinstance(raw.get("tls_authorities"), str | None):
+        found.append("`tls_authorities` must be the text of a PEM file, or null")
     found += _number_problems(raw) + _expectation_problems(raw) + _choice_problems(raw) + _request_problems(raw)
     return found
 
@@ -114,7 +119,9 @@ def _choice_problems(raw: Mapping[str, Any]) -> list[str]:
     choices: dict[str, tuple[object, ...]] = {
         "kind": ("closed", "open"),
         "lifetime": ("keep-alive", "per-request"),
+        "tls_check": ("full", "chain", "none"),
         "wait_for_start": (True, False),
+        "wait_to_connect": (True, False),
     }
     return [
         f"`{key}` must be one of {', '.join(map(str, allowed))}, is {raw[key]!r}"

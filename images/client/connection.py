@@ -3,20 +3,22 @@
 It is opened, and its first answer read, as a plain non-blocking socket: nothing stands between the connect and the
 first byte. A connection that is kept is then handed to a transport of the loop, whose reads cost a third less. Sends
 always go straight to the socket: a transport queues a write until the end of the loop's turn, so that a stamp taken
-beside the call would precede the send by a whole batch of other connections' work.
+beside the call would precede the send by a whole batch of other connections' work. With TLS it stays as it is to its end.
 """
 
 import asyncio
 import errno
 import socket
+import ssl
 import time
 
 from client import outcome
 from client.shared import Shared
+from client.tls import BLOCKED
 
 IDLE, RESTING, CONNECTING, SETTLING, WAITING, CLOSING = range(6)  # from CONNECTING on a request is under way
 
-_READ_BYTES = 16_384
+_READ_BYTES = 16_384  # with TLS: the largest record, so that nothing is ever left behind within the library
 
 _clock = time.monotonic_ns
 
@@ -85,7 +87,7 @@ class Connection(asyncio.Protocol):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = made.connect_ex(address)
         if number == 0:  # on loopback the handshake is over before the call returns
-            self._opened(now_ns)
+            self._reached(made, now_ns)
         elif number == errno.EINPROGRESS:
             self._shared.loop.add_writer(self._fd, self._connect_ended, made, now_ns)
         else:
@@ -96,6 +98,35 @@ class Connection(asyncio.Protocol):
         number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._refuse(number)
+        else:
+            self._reached(made, began_ns)
+
+    def _reached(self, plain: socket.socket, began_ns: int) -> None:
+        """The server has taken the connection; with TLS it is open once both sides know whom they speak to."""
+        if self._shared.tls is None:
+            self._opened(began_ns)
+            return
+        try:
+            made = self._socket = self._shared.tls.wrap(plain)
+        except OSError as error:  # reset already
+            self._refuse(error.errno or 0)
+            return
+        self._recv, self._send = made.recv, made.send
+        self._shake_hands(made, began_ns)
+
+    def _shake_hands(self, made: ssl.SSLSocket, began_ns: int) -> None:
+        """One step of the handshake; the next comes when the server has answered."""
+        loop, fd = self._shared.loop, self._fd
+        loop.remove_reader(fd)
+        loop.remove_writer(fd)
+        try:
+            made.do_handshake()
+        except ssl.SSLWantReadError:
+            loop.add_reader(fd, self._shake_hands, made, began_ns)
+        except ssl.SSLWantWriteError:
+            loop.add_writer(fd, self._shake_hands, made, began_ns)
+        except OSError as error:
+            self._refuse(error.errno or 0)
         else:
             self._opened(began_ns)
 
@@ -123,7 +154,7 @@ class Connection(asyncio.Protocol):
         """There is something to read, and no transport yet."""
         try:
             data = self._recv(_READ_BYTES)
-        except BlockingIOError:
+        except BLOCKED:
             return
         except OSError as error:
             self._broken(outcome.of_error(error.errno), _clock())
@@ -135,6 +166,9 @@ class Connection(asyncio.Protocol):
 
     def _settle(self, made: socket.socket) -> None:
         """Hand the reading to a transport; `_settled` follows. No request may be under way."""
+        if self._shared.tls is not None:
+            self._settled()
+            return
         self.state = SETTLING
         self._shared.loop.remove_reader(self._fd)
         task = self._shared.loop.create_task(self._hand_over(made))
@@ -167,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def _unsendable(self, error: OSError) -> None:
         """The kernel took nothing of the request: for now, or for good."""
-        if isinstance(error, BlockingIOError):
+        if isinstance(error, BLOCKED):
             self._write_rest_later(0)
         else:
             self._fail(outcome.of_error(error.errno), _clock())
@@ -188,7 +222,7 @@ class Connection(asyncio.Protocol):
     def _write_rest(self) -> None:
         try:
             self._unwritten = self._unwritten[self._send(self._unwritten) :]
-        except BlockingIOError:
+        except BLOCKED:
             return
         except OSError as error:
             self._broken(outcome.of_error(error.errno), _clock())
@@ -209,7 +243,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
         elif self.state != SETTLING:  # the hand-over closes what it finds abandoned
-            if self._connected:
+            if self._connected or self.state == CONNECTING:
                 self._shared.loop.remove_reader(self._fd)
             made.close()
         self._connected = False

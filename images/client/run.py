@@ -18,6 +18,7 @@ from client.schedule import ConstantRate
 from client.shared import Shared
 from client.slot import Slot
 from client.target import Target, nothing_listens, reason_of, request_bytes
+from client.tls import Tls
 from client.totals import Window
 
 _FIRST_ANSWER_DEADLINE_S = 1.0  # of the connect phase; a starved connection is no reason to wait longer
@@ -57,17 +58,19 @@ class Run:
     def _make_shared(self) -> Shared:
         config, accounts = self._config, self._accounts
         addresses = self._target.addresses()
+        tls = Tls(config, self._target.host) if self._target.encrypted else None
         # Kept connections tell by themselves whether anything listens; otherwise, and among several addresses, ask.
-        probed = config.per_request or len(addresses) > 1
+        probed = config.per_request or len(addresses) > 1 or tls is not None
         return Shared(
             loop=self._loop,
-            address=self._target.reach() if probed else addresses[0],
+            address=self._target.reach(tls) if probed else addresses[0],
             method=config.method,
             request=request_bytes(config, self._target),
             per_request=config.per_request,
             expect_status=config.expect_status,
             expect_body_bytes=config.expect_body_bytes,
             accounts=accounts,
+            tls=tls,
             ready=self._load.ready,
             opened=int(probed),
         )
@@ -79,6 +82,8 @@ class Run:
             CannotRunError: nothing listens, or nobody gave the start.
         """
         self._sweep()
+        if self._config.wait_to_connect:
+            await self._appearance_of("connect.json")
         await self._connect()
         gc.freeze()
         gc.disable()  # nothing here makes cycles, and a collection in the window would be a stall of our own
@@ -90,7 +95,7 @@ class Run:
         cpu = await self._load_from(start_ns, window)
         await self._drain()
         emit("drained")
-        await asyncio.sleep(self._config.plateau_s)
+        await self._hold()
         for slot in self._slots:
             slot.close()
         self._write_report(start_ns, window, cpu)
@@ -117,17 +122,26 @@ class Run:
         """The start that whoever runs several clients wants them to have in common, or now."""
         if not self._config.wait_for_start:
             return _clock()
-        path, deadline_ns = self._folder / "start.json", _clock() + round(_START_DEADLINE_S * 1e9)
-        while not path.exists():
-            if _clock() > deadline_ns:
-                raise CannotRunError(
-                    f"no {path.name} within {_START_DEADLINE_S:g} s; whoever started the client is gone"
-                )
-            await asyncio.sleep(_START_POLL_S)
+        path = await self._appearance_of("start.json")
         try:
             return int(json.loads(path.read_text())["start_ns"])
         except (ValueError, KeyError, TypeError) as error:
             raise CannotRunError(f'{path}: must be {{"start_ns": <nanoseconds>}}: {error!r}') from error
+
+    async def _appearance_of(self, name: str) -> Path:
+        """The file by which whoever started the client says that it may go on."""
+        path, deadline_ns = self._folder / name, _clock() + round(_START_DEADLINE_S * 1e9)
+        while not path.exists():
+            if _clock() > deadline_ns:
+                raise CannotRunError(f"no {name} within {_START_DEADLINE_S:g} s; whoever started the client is gone")
+            await asyncio.sleep(_START_POLL_S)
+        return path
+
+    async def _hold(self) -> None:
+        """Keep the connections until somebody has seen enough of them, or the time for that is up."""
+        path, until_ns = self._folder / "release.json", _clock() + round(self._config.plateau_s * 1e9)
+        while _clock() < until_ns and not path.exists():
+            await asyncio.sleep(_START_POLL_S)
 
     def _window_from(self, start_ns: int) -> Window:
         begin_ns = start_ns + round(self._config.warmup_s * 1e9)

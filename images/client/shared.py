@@ -9,6 +9,7 @@ from client import outcome
 from client.accounts import Accounts
 from client.response import Head, Response
 from client.target import Address
+from client.tls import Tls
 
 if TYPE_CHECKING:
     from client.slot import Slot
@@ -28,6 +29,7 @@ class Shared:
     expect_status: int | None  # None: any 2xx
     expect_body_bytes: int | None  # None: any length
     accounts: Accounts
+    tls: Tls | None  # None: plain http
     ready: Callable[["Slot", int], None]  # the slot can take a request, since when (ns)
     connected: int = 0  # connections open now
     opened: int = 0  # over the whole life

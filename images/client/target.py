@@ -2,16 +2,19 @@
 
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from client.config import Config
 from client.errors import CannotRunError
+from client.tls import Tls, untrusted
 
 Address = tuple[socket.AddressFamily, Any]  # family, and what socket.connect takes for it
 
 _CONNECT_DEADLINE_S = 5.0
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -21,33 +24,32 @@ class Target:
     host: str
     port: int
     path: str  # with the query
+    encrypted: bool = False  # https
 
     @classmethod
     def of(cls, url: str) -> "Target":
         """Take a URL apart.
 
         Raises:
-            CannotRunError: not an `http://host[:port]/path` that can be sent as it stands.
+            CannotRunError: not an `http[s]://host[:port]/path` that can be sent as it stands.
         """
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port or 80
+            host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme, 0)
         except ValueError as error:
             raise CannotRunError(f"url {url!r}: {error}") from error
-        if parts.scheme == "https":
-            raise CannotRunError(f"url {url!r}: https is not supported yet; point the client at a plain http port")
-        if parts.scheme != "http" or not host or parts.username is not None:
+        if parts.scheme not in _PORTS or not host or parts.username is not None:
             raise CannotRunError(f"url {url!r}: must look like http://host:port/path")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not path.isascii() or not path.isprintable() or " " in path:
             raise CannotRunError(f"url {url!r}: percent-encode the path; it goes over the wire as it stands")
-        return cls(host, port, path)
+        return cls(host, port, path, parts.scheme == "https")
 
     @property
     def authority(self) -> str:
         """Host and port as they stand in a Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == 80 else f"{host}:{self.port}"
+        return host if self.port == _PORTS["https" if self.encrypted else "http"] else f"{host}:{self.port}"
 
     def addresses(self) -> list[Address]:
         """Every address of the host, in the resolver's order.
@@ -61,11 +63,11 @@ class Target:
             raise CannotRunError(f"cannot resolve {self.host!r}: {error.strerror}") from error
         return [(family, address) for family, _, _, _, address in found]
 
-    def reach(self) -> Address:
-        """The first address that accepts a connection, which is closed again with nothing sent.
+    def reach(self, tls: Tls | None = None) -> Address:
+        """The first address that accepts a connection, and proves who it is; it is closed again with nothing asked.
 
         Raises:
-            CannotRunError: none of them does.
+            CannotRunError: none of them does, or its certificate is not trusted.
         """
         refusal = ""
         for family, address in self.addresses():
@@ -73,6 +75,11 @@ class Target:
                 probe.settimeout(_CONNECT_DEADLINE_S)
                 try:
                     probe.connect(address)
+                    if tls is not None:
+                        with tls.wrap(probe) as secured:
+                            secured.do_handshake()
+                except ssl.SSLError as error:
+                    raise untrusted(self.authority, error) from error
                 except OSError as error:
                     refusal = f"{address[0]}: {error.strerror or error}"
                     continue

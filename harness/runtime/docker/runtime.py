@@ -39,7 +39,11 @@ class Image(Protocol):
 
     @property
     def route(self) -> str:
-        """Where its base image came from."""
+        """Where its base image came from; nothing where it is not ours."""
+
+    @property
+    def seccomp(self) -> str | None:
+        """JSON of the seccomp profile that its containers run under; none: the engine's own profile."""
 
 
 class DockerRuntime:
@@ -58,7 +62,7 @@ class DockerRuntime:
 
         Args:
             client: of the engine.
-            images: by folder of images/.
+            images: by folder of images/, ready ones by their reference.
             owner: of everything that is created.
             lease_s: written into each container as its deadline: past it nobody needs it.
         """
@@ -80,7 +84,8 @@ class DockerRuntime:
         container = None
         try:
             container = self._client.containers.create(self._images[spec.image].id, **self._settings(spec))
-            container.put_archive("/", initial_files(spec.config))
+            if spec.ready is None:
+                container.put_archive("/", initial_files(spec.config))
             container.start()
             container.reload()
         except (DockerException, RequestException) as error:
@@ -126,7 +131,7 @@ class DockerRuntime:
                 "security": info.get("SecurityOptions"),
                 "system": info.get("OperatingSystem"),
             },
-            "base": sorted({image.route for image in self._images.values()}),
+            "base": sorted({image.route for image in self._images.values() if image.route}),
             "images": {
                 folder: {"tag": image.tag, "id": image.id, "digest": image.digest}
                 for folder, image in self._images.items()
@@ -142,6 +147,8 @@ class DockerRuntime:
             "use_config_proxy": False,  # a person's proxy settings are no part of what is measured
             "init": False,  # the service itself is PID 1 and handles its signals, as the contract asks
         }
+        if (profile := self._images[spec.image].seccomp) is not None:
+            settings["security_opt"] = [f"seccomp={profile}"]
         if spec.cores:
             settings["cpuset_cpus"] = ",".join(map(str, spec.cores))
         if spec.memory_bytes is not None:
@@ -150,6 +157,8 @@ class DockerRuntime:
             settings["ulimits"] = [Ulimit(name="nofile", soft=spec.open_files, hard=spec.open_files)]
         if spec.command:
             settings |= {"entrypoint": ["python3"], "command": list(spec.command)}
+        if spec.ready is not None:
+            settings |= {"environment": spec.ready.env} | ({"command": spec.ready.command} if spec.ready.command else {})
         return settings | (_sight_of_the_host() if spec.role == "probe" else {})
 
     def _labels(self, spec: ServiceSpec) -> dict[str, str]:

@@ -1,0 +1,124 @@
+"""Servers that are no folder of images/: a ready image is run as it is, what runs already is measured from outside."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.deploy import Deployed, Reached, fetch_record, open_files_for, origin_of, refuse_taken, running
+from harness.events import EventStream
+from harness.measure import (
+    CONNECT_DEADLINE_S,
+    START_DELAY_NS,
+    STEP_DEADLINE_S,
+    Job,
+    Take,
+    client_config,
+    client_spec,
+    started,
+)
+from harness.proof import prove_foreign
+from harness.result import ClientReport
+from harness.runtime.base import Runtime, Service, ServiceSpec
+from harness.spec.experiment import Trial
+from harness.spec.foreign import ReadyImage, RunningServer
+from harness.trust import trust_in
+
+
+@contextlib.contextmanager
+def image_up(
+    runtime: Runtime,
+    name: str,
+    trial: Trial,
+    image: ReadyImage,
+    cores: Sequence[int],
+    certificates: Mapping[str, str],
+    notes: list[str],
+) -> Iterator[Deployed]:
+    """A ready image as a trial's server: run as it is, its answers proved right; killed and removed on the way out.
+
+    Args:
+        runtime: where it runs.
+        name: unique within the run.
+        trial: what is asked of it, and its limits.
+        image: the trial's `model`.
+        cores: CPUs of the server.
+        certificates: what each `ca` file holds.
+        notes: gets what goes wrong without touching the numbers.
+
+    Raises:
+        DeployError: it does not start, its port is taken, or it answers wrongly.
+    """
+    if trial.network == "host":
+        refuse_taken(image.port)
+    spec = ServiceSpec(
+        name=name,
+        role="server",
+        image=image.reference,
+        config={},
+        cores=cores,
+        memory_bytes=trial.limits.memory.bytes if trial.limits.memory else None,
+        network=trial.network,
+        open_files=open_files_for(trial.load.connections),
+        port=image.port,
+        ready=image,
+    )
+    with running(runtime, spec, notes) as service:
+        origin, trust = (
+            origin_of(service, image.port, "https" if image.https else "http"),
+            trust_in(image, certificates),
+        )
+        proved, expected = prove_foreign(origin, trial, trust, service, notes)
+        url = f"{origin}{trial.request.path}"
+        yield Deployed(url=url, proving_requests=proved, expected=expected, trust=trust, service=service, stop=None)
+
+
+def reach(trial: Trial, server: RunningServer, certificates: Mapping[str, str], notes: list[str]) -> Reached:
+    """A server that runs already, its answers proved right; nothing is started.
+
+    Args:
+        trial: what is asked of it.
+        server: the trial's `model`.
+        certificates: what each `ca` file holds.
+        notes: gets what goes wrong without touching the numbers.
+
+    Raises:
+        DeployError: it does not answer, or wrongly.
+    """
+    trust = trust_in(server, certificates)
+    proved, expected = prove_foreign(server.url, trial, trust, None, notes)
+    return Reached(url=f"{server.url}{trial.request.path}", proving_requests=proved, expected=expected, trust=trust)
+
+
+def measure_from_outside(runtime: Runtime, reached: Reached, job: Job, take: Take) -> None:
+    """Load a server that runs already, and collect what the client has to tell: nobody looks into the server.
+
+    Args:
+        runtime: where the client runs.
+        reached: the server, proved right.
+        job: what is to be measured.
+        take: gets each report as it comes.
+
+    Raises:
+        MeasureError: the client broke down or missed a deadline.
+    """
+    spec = client_spec(f"{job.name}-client", client_config(reached, job.trial), job.cores.client)
+    with started(runtime, [spec], take.notes) as (client,):
+        try:
+            _follow(client, job)
+            take.client = fetch_record(client, "client.json", ClientReport)
+        finally:
+            take.logs[client.spec.role] = client.logs()
+
+
+def _follow(client: Service, job: Job) -> None:
+    """The trial's timeline, from ready to done: the client's own (harness/measure.py)."""
+    load = job.trial.load
+    length_s = CONNECT_DEADLINE_S + load.warmup.s + load.window.s + load.timeout.s
+    with EventStream(client, length_s, job.on_tick) as events:
+        events.expect("ready", CONNECT_DEADLINE_S)
+        client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
+        timeline = events.expect("started", STEP_DEADLINE_S)
+        events.pump_until(timeline["window_end_ns"])
+        events.expect("done", load.timeout.s + 2 * STEP_DEADLINE_S)
+        client.wait(STEP_DEADLINE_S)

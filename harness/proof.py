@@ -1,0 +1,173 @@
+"""Proving that a server answers rightly, before it is measured."""
+
+import http.client
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.errors import DeployError
+from harness.runtime.base import Service
+from harness.spec.experiment import Backend, Trial
+from harness.trust import Trust
+
+START_DEADLINE_S = 15.0
+FOREIGN_PATIENCE_S = 5.0  # with one answer of a server of which nothing is known
+OK = 200
+MULTIPLE_CHOICES = 300  # the first status that is no 2xx
+BAD_GATEWAY = 502  # the server's word for: the backend did not answer
+LONGEST_DRAW = 30.0  # times the mean: an exponential delay beyond it has a probability of 1e-13
+PATTERN = b"0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a right answer is."""
+
+    status: int | None  # none: any 2xx
+    body_bytes: int | None  # none: any length
+
+
+def prove(service: Service, port: int, trial: Trial) -> int:
+    """Ask until the server answers, then judge the answer. Returns how many requests it answered rightly.
+
+    Raises:
+        DeployError: it ended, stayed silent for 15 s, or answered wrongly; with its last output.
+    """
+    backend_s = longest_answer_s(trial.handler.backend)
+    deadline = time.monotonic() + START_DEADLINE_S + backend_s
+    while True:
+        try:
+            # In attempts: a port that somebody else holds may accept and never answer, while the server has ended.
+            patience_s = min(2 + 2 * trial.handler.cpu.s + backend_s, deadline - time.monotonic())
+            status, body = _ask(f"http://{service.address}:{port}", trial, patience_s)
+            if status != BAD_GATEWAY or not backend_s or time.monotonic() > deadline:
+                break  # of random delays one may be beyond the deadline of a call: that is no wrong server
+        except (OSError, http.client.HTTPException) as error:
+            if not service.running():
+                raise DeployError(
+                    f"{service.spec.name}: the server ended before it answered:\n{service.logs()}"
+                ) from None
+            if time.monotonic() > deadline:
+                raise DeployError(
+                    f"{service.spec.name}: no answer at {service.address}:{port} within {START_DEADLINE_S:.0f} s"
+                    f" ({error}); its last output:\n{service.logs()}"
+                ) from None
+            time.sleep(0.005)
+    _judge_answer(service.spec.name, trial, status, body)
+    return 1
+
+
+def prove_foreign(
+    origin: str, trial: Trial, trust: Trust | None, service: Service | None, notes: list[str]
+) -> tuple[int, Expected]:
+    """Ask a server of which nothing is known until it has answered twice; what it answered is what is expected of it.
+
+    Args:
+        origin: where it answers.
+        trial: what is asked.
+        trust: of https.
+        service: what was started for it; none: it runs already.
+        notes: told where the two answers differ in length.
+
+    Returns:
+        How many requests it answered, and what a right answer is.
+
+    Raises:
+        DeployError: it does not answer, ended, is not trusted, or answers with a status that is not right.
+    """
+    deadline = time.monotonic() + START_DEADLINE_S
+    lengths: list[int] = []
+    while len(lengths) < 2:
+        try:
+            status, body = _ask(origin, trial, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust)
+        except (OSError, http.client.HTTPException) as error:
+            _give_up_on(origin, error, service, late=time.monotonic() > deadline)
+            time.sleep(0.02)
+            continue
+        _judge_status(origin, trial, status)
+        lengths.append(len(body))
+    if lengths[0] != lengths[1]:
+        notes.append(
+            f"two answers were {lengths[0]} and {lengths[1]} bytes long, so the length of answers is not checked"
+        )
+    return len(lengths), Expected(trial.request.expect, lengths[0] if lengths[0] == lengths[1] else None)
+
+
+def _give_up_on(origin: str, error: Exception, service: Service | None, *, late: bool) -> None:
+    """Raise what is wrong with a server that did not answer, unless it was started only now and may yet."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message.rstrip(".")
+        raise DeployError(
+            f"{origin}: its certificate is not trusted ({reason}); name the authority's PEM file as `ca`, or take any"
+            " certificate with `insecure: true`"
+        )
+    if service is None:
+        says = f"no TLS handshake ({error.reason}); does it speak https?" if isinstance(error, ssl.SSLError) else error
+        raise DeployError(f"{origin}: the server does not answer: {says}; start it first, or check its `url`")
+    if not service.running():
+        raise DeployError(f"{service.spec.name}: the server ended before it answered:\n{service.logs()}")
+    if late:
+        raise DeployError(
+            f"{service.spec.name}: no answer at {origin} within {START_DEADLINE_S:.0f} s ({error}); is this the port that the"
+            f" server listens on? Its last output:\n{service.logs()}"
+        )
+
+
+def _judge_status(origin: str, trial: Trial, status: int) -> None:
+    request = trial.request
+    if status == request.expect or (request.expect is None and OK <= status < MULTIPLE_CHOICES):
+        return
+    right = f"not {request.expect}" if request.expect else "which is no 2xx"
+    raise DeployError(
+        f"{origin}: the server answers {request.method} {request.path} with status {status}, {right}; ask for something else"
+        " (`request`), or say `request.expect`"
+    )
+
+
+def longest_answer_s(backend: Backend) -> float:
+    """What an answer of the backend may take at most, as far as chance can be bounded, seconds; 0: there is none."""
+    usual_s = backend.delay.s if backend.delay is not None else 0.0
+    slow_s = backend.slow.s if backend.slow is not None else 0.0
+    return max(slow_s, usual_s * (LONGEST_DRAW if backend.distribution == "exponential" else 1.0))
+
+
+def _ask(origin: str, trial: Trial, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
+    parts, request = urlsplit(origin), trial.request
+    kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
+    secured: dict[str, Any] = {}
+    if trust is not None:
+        kind, secured = http.client.HTTPSConnection, {"context": trust.context()}
+    connection = kind(parts.hostname or "", parts.port, timeout=max(timeout_s, 0.1), **secured)
+    try:
+        body = pattern(request.body.bytes) or None
+        connection.request(request.method, request.path, body, {**request.headers, "Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def expected_body_bytes(trial: Trial) -> int:
+    """Length of a right answer's body."""
+    if trial.request.method == "HEAD":
+        return 0
+    return trial.request.body.bytes if trial.handler.kind == "echo" else trial.handler.body.bytes
+
+
+def pattern(size: int) -> bytes:
+    """A body of a size, no part of which looks like another."""
+    return (PATTERN * (size // len(PATTERN) + 1))[:size]
+
+
+def _judge_answer(name: str, trial: Trial, status: int, body: bytes) -> None:
+    expected = expected_body_bytes(trial)
+    if status != OK:
+        raise DeployError(
+            f"{name}: the server answers {trial.request.method} {trial.request.path} with status {status}, not {OK}"
+        )
+    if len(body) != expected:
+        raise DeployError(f"{name}: the server answers with a body of {len(body)} bytes, not {expected}")
+    if trial.handler.kind == "echo" and body != pattern(expected):
+        raise DeployError(f"{name}: the server does not echo the request's body")
