@@ -15,6 +15,9 @@ ERRORS_GIVE_OUT = 0.1
 CYCLES = 3.0
 """Answers that a connection could have had within the window, at the measured rate, before getting none means starved."""
 
+STALL_SLICES = 5
+"""Slices of 100 ms without one answer, one after another, that make a stall."""
+
 WAITING = 0.8
 """Mean share of a fixed number of workers that wait for the backend, from which the pool counts as full."""
 
@@ -24,27 +27,39 @@ def who_gave_out(evidence: Evidence) -> Verdict:
     found = next(_suspects(evidence))
     if not evidence.backend_beside_client or found.limited_by == "worker pool":
         return found
-    # What k workers and a delay d allow, k / d, no core decides; anything else may be the client's core's figure.
     reservation = f"{found.evidence}; the backend had no core of its own: no absolute capacity"
     return Verdict(limited_by=found.limited_by, evidence=reservation)
 
 
 def _suspects(evidence: Evidence) -> Iterator[Verdict]:
     """Whoever could have given out, in the order in which one hides the next."""
-    if evidence.trial.handler.fault != "none" and evidence.server is None:
-        gone = f"{evidence.trial.handler.fault} was asked for, and the server did not live to report"
-        yield Verdict(limited_by="fault", evidence=f"{gone}; {evidence.failures}")
+    yield from _fault(evidence)
     yield from _failing(evidence, but=("timeout", "unsent"))
+    yield from _pool_by_design(evidence)
     yield from _measuring_side(evidence)
     usage = evidence.usage
     if usage is not None and usage.throttled_s and usage.throttled_s > 0.01 * usage.interval_s:
         held = f"the CPU quota held the server back for {usage.throttled_s:.2f} s of {usage.interval_s:.2f} s"
         yield Verdict(limited_by="throttling", evidence=held)
-    yield from _worker_pool(evidence)
+    yield from _pool(evidence)
     if evidence.saturated:
         yield Verdict(limited_by="server cpu", evidence=_cpu(evidence))
     yield from _failing(evidence, but=())
     yield Verdict(limited_by="nobody", evidence=_cpu(evidence))
+
+
+def _fault(evidence: Evidence) -> Iterator[Verdict]:
+    """A fault that was asked for, and that the server did not survive, or that stopped it altogether."""
+    fault, slices = evidence.trial.handler.fault, evidence.client.per_100ms
+    if fault == "none":
+        return
+    if evidence.server is None:
+        said = "the server did not live to report"
+    elif len(slices) > STALL_SLICES and not any(slices[-STALL_SLICES:]):
+        said = "no answer came any more at the end of the window"
+    else:
+        return
+    yield Verdict(limited_by="fault", evidence=f"{fault} was asked for, and {said}; {evidence.failures}")
 
 
 def _failing(evidence: Evidence, but: tuple[str, ...]) -> Iterator[Verdict]:
@@ -75,16 +90,21 @@ def _measuring_side(evidence: Evidence) -> Iterator[Verdict]:
         yield Verdict(limited_by="client lag", evidence=f"p99 of the send lag is {lag_us:.0f} us")
 
 
-def _worker_pool(evidence: Evidence) -> Iterator[Verdict]:
-    """All workers busy, and clients waiting: with the backend, or with connections that never let go of one."""
-    client, workers, busy = evidence.client, evidence.workers, evidence.waiting_for_backend
+def _pool_by_design(evidence: Evidence) -> Iterator[Verdict]:
+    """All workers wait for the backend, and clients for them: what k workers and a delay d allow, k / d, no CPU decides."""
+    workers, busy = evidence.workers, evidence.waiting_for_backend
     if workers and busy is not None and busy >= WAITING * workers and evidence.in_flight > workers:
         waiting = (
             f"{busy:.1f} of {workers} workers waited for the backend, with {evidence.in_flight:.1f} requests under way"
         )
         yield Verdict(limited_by="worker pool", evidence=f"{waiting}; {_cpu(evidence)}")
-    if client.connections_starved and evidence.concurrency != "unbounded" and evidence.cycles >= CYCLES:
-        waiting = f"{client.connections_starved} connections waited without an answer while the others were served"
+
+
+def _pool(evidence: Evidence) -> Iterator[Verdict]:
+    """All workers have connections that never let go of them."""
+    starved = evidence.client.connections_starved
+    if starved and evidence.concurrency != "unbounded" and evidence.cycles >= CYCLES:
+        waiting = f"{starved} connections waited without an answer while the others were served"
         yield Verdict(limited_by="worker pool", evidence=f"{waiting}; {_cpu(evidence)}")
 
 

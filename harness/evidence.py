@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness import readings
 from harness.histogram import bounds_of, percentile
-from harness.result import BackendReport, ClientReport, CoreLoad, FaultReport, ServerReport, ServiceUsage
+from harness.result import BackendReport, ClientReport, CoreLoad, ServerReport, ServiceUsage
 from harness.spec.experiment import Trial
 
 Side = Literal["server", "client", "backend"]
@@ -23,13 +23,12 @@ class Evidence:
     concurrency: Literal["unbounded", "workers"] | None
     client: ClientReport
     server: ServerReport | None = None
-    proving_requests: int = 0  # answered before the load, by the proof that the service is right
+    proving_requests: int = 0  # answered to the harness: the proof that the service is right, and what sets a fault off
     usage: ServiceUsage | None = None  # the server's
     cores: Mapping[Side, CoreLoad] | None = None
     workers: int | None = None  # where their number is fixed and known
     backend: BackendReport | None = None
     backend_usage: ServiceUsage | None = None
-    fault: FaultReport | None = None
 
     @property
     def server_utilisation(self) -> float | None:
@@ -88,10 +87,11 @@ class Evidence:
 
     @property
     def backend_saturated(self) -> bool:
-        """Whether the backend's core gave out, and that by the backend: its own, or the one that it shares with the client."""
+        """Whether the backend used up its core, or most of the one that it and the client used up together."""
         if not self.backend_beside_client:
             return self.backend_busy >= BUSY
-        return self.client_busy >= BUSY and self.backend_busy > readings.client_utilisation(self.client)
+        client = readings.client_utilisation(self.client)
+        return self.backend_busy + client >= BUSY and self.backend_busy > client
 
     @property
     def waiting_for_backend(self) -> float | None:

@@ -104,6 +104,11 @@ class Injector:
         return response.status
 
 
+def requests_answered(report: FaultReport) -> int:
+    """Requests that the server answered on the connection, as it counts them: the first, and perhaps the fault's."""
+    return 1 + (report.outcome == "answered")
+
+
 @contextlib.contextmanager
 def injector(trial: Trial, url: str) -> Iterator[Injector | None]:
     """Whoever sets the trial's fault off, connected; None where none is asked for.

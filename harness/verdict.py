@@ -4,7 +4,7 @@ The rules are those of docs/method.md ("Checks" and "Who gave out").
 """
 
 from harness import readings
-from harness.culprit import CYCLES, SEND_LAG_GATE_US, who_gave_out
+from harness.culprit import CYCLES, SEND_LAG_GATE_US, STALL_SLICES, who_gave_out
 from harness.evidence import Evidence
 from harness.result import Check, State, Verdict
 
@@ -13,9 +13,6 @@ OTHERS = 0.1
 
 LITTLE_TOLERANCE = 0.02
 """Little's law must hold to 2 %, beside what the window's edges cut off (docs/method.md)."""
-
-STALL_SLICES = 5
-"""Slices of 100 ms without one answer, one after another, that make a stall."""
 
 HALVES = 1.5
 """Ratio of the answers in the window's halves from which it was not steady."""
