@@ -56,14 +56,18 @@ class Family:
 
     def run(self) -> None:
         """Make the workers, and keep their number, until the service is to stop."""
-        self.tend()
-        while self._service.sleep(self._rest_left_s()):
-            self.tend()
+        while self._service.sleep(self.tend()):
+            pass
 
-    def tend(self) -> None:
-        """Take leave of the dead and make who is missing: once, for a main process that has more to do than `run`."""
+    def tend(self) -> float | None:
+        """Take leave of the dead and make who is missing; for a main process that has more to do than `run`.
+
+        Returns:
+            Seconds until this is to be done again; None: when a signal comes.
+        """
         self._take_leave()
         self._make_missing()
+        return self._rest_left_s()
 
     def end(self) -> None:
         """Have them all finish. Close the listening socket first: nobody may go on accepting."""

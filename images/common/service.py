@@ -7,6 +7,7 @@ and "go to sleep".
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -130,11 +131,12 @@ class Service:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
 
-    def wait(self, listener: Listener) -> bool:
-        """Sleep until a connection waits or a signal has come; False once the server is to stop."""
+    def wait(self, listener: Listener, timeout_s: float | None = None) -> bool:
+        """Sleep until a connection waits, a signal has come or the time is up; False once the server is to stop."""
         rest_s = listener.rest_left_s()
         self._poll_listener(listener, not rest_s)
-        events = () if self.stopping else self._poll.poll(rest_s * 1_000 if rest_s else None)
+        sleep_s = min(rest_s or math.inf, math.inf if timeout_s is None else timeout_s)
+        events = () if self.stopping else self._poll.poll(None if sleep_s == math.inf else sleep_s * 1_000)
         self.counts[WAKEUPS] += 1
         if any(fd == self._wakeup for fd, _ in events):
             self.noticed()

@@ -12,6 +12,7 @@ main loop passes the descriptor itself to a process that was made ahead; one tha
 """
 
 import socket
+import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import cycle
@@ -34,8 +35,8 @@ class Subs(Protocol):
     def put(self, connection: socket.socket, peer: str) -> bool:
         """Hand a connection to the next in turn; False: its inbox is full."""
 
-    def tend(self) -> None:
-        """Replace who has died."""
+    def tend(self) -> float | None:
+        """Replace who has died; the seconds until this is to be done again, None: when a signal comes."""
 
     def end(self) -> None:
         """Have them all finish, within the time that the contract allows."""
@@ -47,8 +48,7 @@ def serve(service: Service) -> None:
     number = service.option("loops", int)
     in_threads = service.option("loops_in", str) == "threads"
     subs: Subs = InThreads(service, number) if in_threads else InProcesses(service, listener, number)
-    while service.wait(listener):
-        subs.tend()
+    while service.wait(listener, subs.tend()):
         for connection, peer in listener.waiting(service.counts):
             hand_over(service, subs, number, connection, peer)
     listener.close()
@@ -59,9 +59,10 @@ def serve(service: Service) -> None:
 def hand_over(service: Service, subs: Subs, number: int, connection: socket.socket, peer: str) -> None:
     """To the next that has room. While nobody has, the main loop waits, and with it the clients that come after."""
     while not any(subs.put(connection, peer) for _ in range(number)):
-        if not service.sleep(_NAP_S):
+        if service.stopping:
             connection.close()
             return
+        time.sleep(_NAP_S)
         subs.tend()
 
 
@@ -106,15 +107,14 @@ class InProcesses:
         self._inboxes = [InboxOfProcess() for _ in range(number)]
         self._turn = cycle(self._inboxes)
         self._family = Family(service, number, 1, self._live)
-        self._family.tend()
 
     def put(self, connection: socket.socket, peer: str) -> bool:
         """Whether there was room."""
         return next(self._turn).put(connection, peer)
 
-    def tend(self) -> None:
+    def tend(self) -> float | None:
         """A successor takes over inbox and slot."""
-        self._family.tend()
+        return self._family.tend()
 
     def end(self) -> None:
         """One that hangs is killed when the time is up."""
