@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Lock, Thread
 from typing import NoReturn
 
 from common.blocking import hang_up, insist
@@ -19,20 +19,31 @@ class Crew:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._threads: list[Thread] = []
+        self._gate = Lock()
         self._connections: set[socket.socket] = set()  # each thread adds and takes out its own
 
     def add(self, name: str, life: Callable[[], None]) -> None:
         """One more thread, to be started with the others."""
-        self._threads.append(Thread(target=life, name=name, daemon=True))  # daemon: one that hangs is left behind
+
+        def live() -> None:
+            with self._gate:  # one wakes the next: thousands of threads that wake at once would fight for the GIL
+                pass
+            life()
+
+        self._threads.append(Thread(target=live, name=name, daemon=True))  # daemon: one that hangs is left behind
 
     def start(self) -> None:
-        """Start them all, or end the process: with fewer threads than it was told to have it is another server."""
-        for number, thread in enumerate(self._threads):
-            try:
-                thread.start()
-            except RuntimeError as error:
-                self._give_up(f"only {number} of {len(self._threads)} threads of a process: {error}")
-            self._service.counts[THREADS] += 1
+        """Start them all, or end the process: with fewer threads than it was told to have it is another server.
+
+        None serves before all are there: they are made ahead.
+        """
+        with self._gate:
+            for number, thread in enumerate(self._threads):
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    self._give_up(f"only {number} of {len(self._threads)} threads of a process: {error}")
+                self._service.counts[THREADS] += 1
 
     @contextmanager
     def serving(self, connection: socket.socket) -> Iterator[None]:
