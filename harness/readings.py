@@ -69,6 +69,16 @@ def server_rate_rps(server: ServerReport) -> float | None:
     return (last.requests - first.requests) / ((last.at_ns - first.at_ns) / 1e9)
 
 
+def backend_calls_per_s(server: ServerReport) -> float | None:
+    """Calls to the backend per second between the server's first and last mark; None where they are not counted."""
+    if len(server.marks) < 2:
+        return None
+    first, last = server.marks[0], server.marks[-1]
+    if first.backend_calls is None or last.backend_calls is None:
+        return None
+    return (last.backend_calls - first.backend_calls) / ((last.at_ns - first.at_ns) / 1e9)
+
+
 def marks_fit(client: ClientReport, server: ServerReport) -> bool:
     """Whether the server's marks lie close enough to the window's edges for its count to be the window's."""
     if len(server.marks) < 2:
@@ -105,18 +115,19 @@ def cpu_share(usage: ServiceUsage) -> float:
 
 def cpu_us_per_request(usage: ServiceUsage, client: ClientReport, server: ServerReport | None) -> float | None:
     """Server CPU per request, microseconds; None where nothing was answered."""
-    rate = _answered_rps(client, server)
+    rate = answered_rps(client, server)
     return cpu_share(usage) / rate * 1e6 if rate else None
 
 
 def switches_per_request(usage: ServiceUsage, client: ClientReport, server: ServerReport | None) -> float | None:
     """Voluntary and involuntary context switches per request; None where they cannot be told."""
-    rate = _answered_rps(client, server)
+    rate = answered_rps(client, server)
     if usage.voluntary_switches_per_s is None or usage.involuntary_switches_per_s is None or not rate:
         return None
     return (usage.voluntary_switches_per_s + usage.involuntary_switches_per_s) / rate
 
 
-def _answered_rps(client: ClientReport, server: ServerReport | None) -> float:
+def answered_rps(client: ClientReport, server: ServerReport | None) -> float:
+    """Requests per second by the server's own count, else (it does not count them, or not exactly) by the client's."""
     counted = None if server is None else server_rate_rps(server)
     return throughput_rps(client) if counted is None else counted

@@ -14,7 +14,9 @@ from harness.spec.experiment import Record, Trial
 
 State = Literal["ok", "marked", "invalid", "failed", "void"]
 HistogramName = Literal["response", "service", "first_byte", "connect", "send_lag"]
-Culprit = Literal["nobody", "server cpu", "client cpu", "client lag", "worker pool", "throttling", "errors"]
+Culprit = Literal[
+    "nobody", "server cpu", "client cpu", "client lag", "backend", "worker pool", "throttling", "errors", "fault"
+]
 
 
 class ClientReport(Record):
@@ -51,6 +53,10 @@ class ClientReport(Record):
         ge=0, description="Sum of service times of the requests completed in the window, seconds."
     )
     connections_opened: int = Field(description="Connections opened over the client's whole life.")
+    connections_lost: int | None = Field(
+        None,
+        description="Kept connections that the server, or its end, closed or reset in the window without being asked to, with a request under way or idle. Connections refused afterwards are errors, and not among them.",
+    )
     connections_served: int = Field(
         description="Of the connections asked for (`load.connections`), those that got an answer in the window."
     )
@@ -120,6 +126,34 @@ class ServerReport(ServerMark):
     marks: tuple[ServerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
 
 
+class BackendReport(Record):
+    """The exit report of the backend; written by images/backend (docs/contract/README.md)."""
+
+    format: Literal[1] = 1
+    requests: int = Field(description="Requests received over its whole life.")
+    answers: int = Field(description="Of these, answered.")
+    connections: int = Field(description="Connections accepted.")
+    cpu_user_s: float = Field(description="getrusage, user.")
+    cpu_system_s: float = Field(description="The same, system.")
+    delays_ns: dict[int, int] = Field(
+        description="The delays that it really made, from a request received to its answer handed to the kernel: bucket index: count, ns (harness/histogram.py)."
+    )
+
+
+class FaultReport(Record):
+    """What was done to set the fault off, and what came of it."""
+
+    kind: Literal["crash", "exit", "hang", "deadlock", "leak"]
+    sent_ns: int | None = Field(
+        description="When the request for it was sent, CLOCK_MONOTONIC; none: it could not be sent any more."
+    )
+    outcome: Literal["answered", "closed", "reset", "silence", "not sent"] = Field(
+        description="What came back on its connection: an answer, its end, a reset, or nothing within the deadline."
+    )
+    after_s: float | None = Field(description="How long after it was sent; none with silence.")
+    detail: str = Field("", description="In the words of the system, where there are any.")
+
+
 class Sample(Record):
     """One look of the probe at one service."""
 
@@ -127,10 +161,7 @@ class Sample(Record):
     cpu_user_s: float
     cpu_system_s: float
     memory_bytes: int | None = Field(
-        description="cgroup usage less inactive file cache; none for plain processes (see pss_bytes)."
-    )
-    pss_bytes: int | None = Field(
-        description="Sum of proportional set sizes; only where asked for (outside the window)."
+        description="cgroup usage less inactive file cache; none for plain processes (see MemoryLook)."
     )
     processes: int
     threads: int
@@ -140,8 +171,43 @@ class Sample(Record):
     involuntary_switches: int | None
     child_voluntary_switches: int | None = Field(description="Of these, tasks of other processes than the main one.")
     child_involuntary_switches: int | None
+    minor_faults: int | None = Field(
+        description="Page faults without I/O of live processes and of the children they have reaped; read at edges only."
+    )
+    major_faults: int | None = Field(description="The same, faults that had to read from a disk.")
     throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
     descriptors: int | None = Field(description="Open descriptors of the main process; read at edges only.")
+
+
+class MemoryLook(Record):
+    """What a service holds in memory at one instant, outside the window: of its processes, and of the kernel for it."""
+
+    at_ns: int = Field(description="CLOCK_MONOTONIC, ns.")
+    processes: int
+    threads: int
+    pss_bytes: int | None = Field(
+        description="Sum of proportional set sizes: what processes share is divided among them. None where the probe may not look."
+    )
+    pss_file_bytes: int | None = Field(description="Of this, pages of files: programs and libraries.")
+    page_table_bytes: int | None = Field(description="Page tables of its processes (VmPTE).")
+    kernel_stack_bytes: int = Field(
+        description="Its threads, times the size of a thread's stack in the kernel (16 KiB on x86-64; from the host's sum over all threads)."
+    )
+    connections: int | None = Field(
+        description="Accepted connections that its processes hold; none where the sockets cannot be seen, as in another network namespace."
+    )
+    socket_queued_bytes: int | None = Field(
+        description="Of these, what is queued in the kernel, both ways (sock_diag, SKMEMINFO)."
+    )
+    socket_reserved_bytes: int | None = Field(
+        description="Of these, what the kernel has set aside for more (`fwd_alloc`): it counts against limits, and is no memory yet."
+    )
+    socket_structure_bytes: int | None = Field(
+        description="Of these, the kernel's own structures, by their sizes in /proc/slabinfo: socket, inode, file, directory entry; none where only root may read it."
+    )
+    cgroup_bytes: int | None = Field(
+        description="The cgroup's usage less inactive file cache; none for plain processes."
+    )
 
 
 class ProbeReport(Record):
@@ -149,7 +215,10 @@ class ProbeReport(Record):
 
     format: Literal[1] = 1
     samples: dict[str, tuple[Sample, ...]] = Field(description="By service, at regular times.")
-    edges: dict[str, tuple[Sample, ...]] = Field(description="By service, when asked for.")
+    edges: dict[str, tuple[Sample, ...]] = Field(description="By service, at the window's start and end.")
+    memory: dict[str, tuple[MemoryLook, ...]] = Field(
+        {}, description="By service, when asked for: before the load connects, and after the window."
+    )
     host: tuple[dict[str, float], ...] = Field(
         description="With each of them: at_ns, cpu_busy_s, steal_s, run_queue, and of each watched set of CPUs <set>_busy_s, <set>_steal_s."
     )
@@ -174,6 +243,18 @@ class ServiceUsage(Record):
     involuntary_switches_per_s: float | None
     throttled_s: float | None = Field(
         description="Time in the interval that the CPU quota held it back; none where there is no cgroup."
+    )
+    minor_faults_per_s: float | None = Field(
+        None, description="Page faults without I/O, of all its processes and of the children they have reaped."
+    )
+    major_faults_per_s: float | None = Field(None, description="The same, faults that had to read from a disk.")
+    descriptors: int | None = Field(
+        None,
+        description="Open descriptors of its main process, the more of both looks; none where they cannot be read.",
+    )
+    idle: MemoryLook | None = Field(None, description="Before the load's first connection; only where any are kept.")
+    plateau: MemoryLook | None = Field(
+        None, description="After the window, with the load's connections still held; only where any are kept."
     )
 
 
@@ -223,8 +304,12 @@ class TrialResult(Record):
     servers: dict[str, ServerReport] = Field(
         description="By service: exit reports; none where counts are not checkable."
     )
-    usage: dict[str, ServiceUsage] = Field(description="By service.")
-    cores: dict[Literal["server", "client"], CoreLoad] = Field(description="By side.")
+    backend: BackendReport | None = Field(None, description="The backend's exit report, where there is a backend.")
+    fault: FaultReport | None = Field(None, description="What was set off, where the trial asks for a fault.")
+    usage: dict[str, ServiceUsage] = Field(description="By service: `server`, and `backend` where there is one.")
+    cores: dict[Literal["server", "client", "backend"], CoreLoad] = Field(
+        description="By side; of the backend only where it has cores of its own."
+    )
     checks: tuple[Check, ...]
     verdict: Verdict | None
     notes: tuple[str, ...] = Field((), description="What went wrong without touching the numbers, such as cleaning up.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from harness import readings
+from harness import ledger, readings
 from harness.histogram import percentiles
 from harness.result import ClientReport, HistogramName, ServerReport, ServiceUsage, TrialResult
 from harness.spec.metrics import METRICS
@@ -26,6 +26,9 @@ def measure(result: TrialResult) -> Values:
     server = result.servers.get("server")
     if (usage := result.usage.get("server")) is not None:
         values |= _of_server(usage, result.client, server)
+    renewed = result.trial.load.lifetime == "per-request"
+    values |= ledger.costs(usage, result.client, server, renewed=renewed)
+    values["connection_gini"] = ledger.connection_gini(server)
     if (terms := readings.little(result.client, server)) is not None:
         values["throughput_times_response"] = terms.product
     return values
@@ -47,6 +50,7 @@ def _of_client(client: ClientReport) -> Values:
         "client_cpu_utilisation": readings.client_utilisation(client),
         "served_connections": client.connections_served,
         "starved_connections": client.connections_starved,
+        "connections_lost": client.connections_lost,
         "in_flight": _ratio(client.in_flight_integral_s, window_s),
     }
 
@@ -57,6 +61,9 @@ def _of_server(usage: ServiceUsage, client: ClientReport, server: ServerReport |
         "memory_bytes": usage.memory_bytes,
         "context_switches_per_request": readings.switches_per_request(usage, client, server),
         "server_cpu_utilisation": readings.cpu_utilisation(usage),
+        "memory_per_connection_bytes": ledger.memory_per_connection_bytes(usage),
+        "cgroup_bytes_per_connection": ledger.cgroup_bytes_per_connection(usage),
+        "descriptors": usage.descriptors,
         "processes": usage.processes,
         "threads": usage.threads,
     }

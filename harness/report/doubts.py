@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from harness.analysis.frames import STATES
 from harness.analysis.statistics import RUNS_FOR_VERDICT
 from harness.analysis.study import Row, Study
-from harness.report.text import count, listed
+from harness.report.text import amount, count, listed
+from harness.result import ServerReport
 
 MOST_SHOWN = 200
 
@@ -41,7 +42,8 @@ def _general(study: Study) -> Iterator[str]:
         yield f"{count(repeats, 'repeat')} of each point: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
     if any(row.planned.trial.load.kind == "closed" for row in study.rows):
         yield "In a closed loop every percentile is at saturation: it follows from connections ÷ throughput and says little else. An open loop measures latency."
-    yield from _interpreter(study)
+    if note := interpreter_note(study):
+        yield note
     git = run.environment.get("git")
     if isinstance(git, dict) and git.get("dirty"):
         yield "The checkout held changes that are not in the commit named below."
@@ -55,23 +57,27 @@ def _general(study: Study) -> Iterator[str]:
         yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
 
 
-def _interpreter(study: Study) -> Iterator[str]:
-    """Threads of one CPython process share its lock; with CPU in the handler that shapes tails and switches."""
-    sharing = sorted({_server(row) for row in study.rows if _shares_interpreter(row)})
-    if sharing:
-        yield (
-            f"{listed(sharing)}: many threads in one Python process share its interpreter lock; with CPU work in the handler this"
-            " lengthens the tail and adds context switches that the same model in another language would not have."
-        )
+def interpreter_note(study: Study) -> str:
+    """Threads of one CPython process share its lock: what that does to a result, and for whom; empty for nobody."""
+    sharing = [server for row in study.rows if (server := _server(row)) and _shares_interpreter(row, server)]
+    if not sharing:
+        return ""
+    intervals = sorted({server.switch_interval_s for server in sharing if server.switch_interval_s is not None})
+    switch = (
+        f" (switch interval {listed([amount(interval * 1e6, 'us') for interval in intervals])})" if intervals else ""
+    )
+    return (
+        f"{listed(sorted({server.model for server in sharing}))}: the threads of one Python process take turns at its"
+        f" interpreter lock{switch}. For short requests on one core that costs little; with CPU work in the handler it"
+        " lengthens the tail and adds context switches that the same model in another language would not have."
+    )
 
 
-def _server(row: Row) -> str:
-    return row.result.servers["server"].model if row.result else ""
+def _server(row: Row) -> ServerReport | None:
+    return row.result.servers.get("server") if row.result else None
 
 
-def _shares_interpreter(row: Row) -> bool:
-    result = row.result
-    server, usage = (result.servers.get("server"), result.usage.get("server")) if result else (None, None)
-    if result is None or server is None or server.python is None or not result.trial.handler.cpu.ns:
-        return False
-    return usage is not None and usage.threads > 2 * usage.processes
+def _shares_interpreter(row: Row, server: ServerReport) -> bool:
+    """Whether a process of a Python server has threads that serve, besides its main thread."""
+    usage = row.result.usage.get("server") if row.result else None
+    return server.python is not None and usage is not None and usage.threads > 2 * usage.processes

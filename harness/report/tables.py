@@ -86,21 +86,29 @@ def _present(study: Study, metric: str) -> bool:
 
 
 def _table(study: Study, metrics: list[str]) -> Table:
-    factors = list(short_names(study.run.plan.factors).values()) or ["point"]
     closed = any(point.closed for point in study.points)
     heads = [
         Column(COLUMNS[metric] + (" at saturation" if closed and METRICS[metric].quantile_of else ""), numeric=True)
         for metric in metrics
     ]
-    columns = [*(Column(name) for name in factors), Column("Runs"), *heads, Column("Gave out first")]
+    columns = [*level_heads(study), Column("Runs"), *heads, Column("Gave out first")]
     rows = tuple(_row(study, point, metrics) for point in study.points)
     return Table(tuple(columns), rows)
 
 
 def _row(study: Study, point: Point, metrics: list[str]) -> tuple[Cell, ...]:
-    names = [_level(point.factors[name]) for name in study.run.plan.factors] or [Cell(point.id)]
-    cells = [_measured(metric, point) for metric in metrics]
-    return (*names, _runs(point), *cells, _gave_out(point))
+    cells = [measured(metric, point) for metric in metrics]
+    return (*levels(study, point), _runs(point), *cells, _gave_out(point))
+
+
+def level_heads(study: Study) -> list[Column]:
+    """The heads of the columns that say which point a row is."""
+    return [Column(name) for name in short_names(study.run.plan.factors).values()] or [Column("point")]
+
+
+def levels(study: Study, point: Point) -> list[Cell]:
+    """The cells below them."""
+    return [_level(point.factors[name]) for name in study.run.plan.factors] or [Cell(point.id)]
 
 
 def _level(label: str) -> Cell:
@@ -114,7 +122,8 @@ def _runs(point: Point) -> Cell:
     return Cell(f"{len(point.counted)}", ", ".join(odd), key=f"{len(point.counted)}")
 
 
-def _measured(metric: str, point: Point) -> Cell:
+def measured(metric: str, point: Point) -> Cell:
+    """A point's mean, with its interval or spread."""
     found = point.estimates[metric]
     if found is None:
         return Cell(NOTHING, key="", numeric=True)

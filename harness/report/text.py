@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from harness.analysis.axes import Axes
 from harness.analysis.statistics import Estimate
-from harness.spec.metrics import METRICS, Unit
+from harness.spec.metric import Unit
+from harness.spec.metrics import METRICS
 
 NOTHING = "–"
 

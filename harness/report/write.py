@@ -47,15 +47,6 @@ def make_report(run: Path) -> Report:
     return Report(run / "report" / "index.html", make_answer(study).headline, terminal_table(study))
 
 
-def write_report(run: Path) -> Path:
-    """`make_report`, for who wants the page only: its index.html.
-
-    Raises:
-        ResultError: as `make_report`.
-    """
-    return make_report(run).index
-
-
 def _files(study: Study) -> Iterator[tuple[str, bytes]]:
     charts = make_charts(study)
     yield "index.html", render_page(study, charts).encode()
@@ -73,21 +64,3 @@ def _swap_in(new: Path, place: Path) -> None:
         place.rename(old)
     new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def summary_table(run: Path) -> SummaryTable:
-    """The main metrics of every point as strings, for the terminal.
-
-    Raises:
-        ResultError: as `make_report`.
-    """
-    return terminal_table(make_study(run))
-
-
-def answer_line(run: Path) -> str:
-    """The answer in a sentence, as the report opens with it.
-
-    Raises:
-        ResultError: as `make_report`.
-    """
-    return make_answer(make_study(run)).headline

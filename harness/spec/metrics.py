@@ -4,11 +4,8 @@ The frame of trials, `summary.csv`, the report and the documentation all read th
 the same wherever it is met. How a metric is computed from a stored trial is in harness/analysis/measures.py.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-Unit = Literal["requests/s", "us", "bytes", "share", "count", "requests", "s"]
-Better = Literal["higher", "lower", "neither"]
+from harness.spec.costs import cost_metrics
+from harness.spec.metric import Metric
 
 PERCENTILES: tuple[tuple[str, float], ...] = (
     ("p50", 50.0),
@@ -18,19 +15,6 @@ PERCENTILES: tuple[tuple[str, float], ...] = (
     ("p99_9", 99.9),
 )
 """Suffix of a metric's name and the percentage it stands for."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a trial."""
-
-    name: str  # column of the frames; carries its unit
-    title: str  # for people: axes, table heads
-    unit: Unit
-    better: Better
-    definition: str
-    summary: bool = False  # has columns `<name>`, `<name>_low`, `<name>_high` in summary.csv
-    quantile_of: tuple[str, float] | None = None  # histogram and percentage, where it is a percentile
 
 
 _RULE = "Printed only where at least 10 requests lie beyond it; infinite where its rank falls among the timed out."
@@ -139,6 +123,39 @@ _ALL: tuple[Metric, ...] = (
         summary=True,
     ),
     Metric(
+        "memory_per_connection_bytes",
+        "Memory per connection",
+        "bytes",
+        "lower",
+        "Growth of the server's memory from idle to the plateau after the window, over the connections held then: proportional set sizes less pages of files, page tables, kernel stacks, queues and structures of the sockets. Kept connections only; told from 16 of them and 32 KiB on.",
+        summary=True,
+    ),
+    Metric(
+        "cgroup_bytes_per_connection",
+        "Memory per connection, cgroup",
+        "bytes",
+        "lower",
+        "The same growth as the container's cgroup accounts for it.",
+        summary=True,
+    ),
+    *cost_metrics(),
+    Metric(
+        "connection_gini",
+        "Spread of connections (Gini)",
+        "count",
+        "neither",
+        "Gini coefficient of the connections each worker has served, where workers are made ahead: 0, all the same; towards 1, one has them all.",
+        summary=True,
+    ),
+    Metric(
+        "descriptors",
+        "Open descriptors",
+        "count",
+        "lower",
+        "Open descriptors of the server's main process, the more of the window's two edges.",
+        summary=True,
+    ),
+    Metric(
         "server_cpu_utilisation",
         "Server CPU, busy",
         "share",
@@ -162,6 +179,14 @@ _ALL: tuple[Metric, ...] = (
         "count",
         "lower",
         "Connections asked for that got no answer in the window. A result, never a latency.",
+        summary=True,
+    ),
+    Metric(
+        "connections_lost",
+        "Connections lost",
+        "count",
+        "lower",
+        "Kept connections that the server, or its end, closed or reset in the window unasked; none with a connection per request.",
         summary=True,
     ),
     Metric(

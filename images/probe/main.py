@@ -23,9 +23,9 @@ PROC = "/proc"
 # this share of one core however many processes there are.
 LARGEST_SHARE = 0.01
 EDGE = signal.SIGUSR1
-EDGE_WITH_PSS = signal.SIGUSR2
+WEIGH = signal.SIGUSR2
 END = (signal.SIGTERM, signal.SIGINT)
-SIGNALS = (EDGE, EDGE_WITH_PSS, *END)
+SIGNALS = (EDGE, WEIGH, *END)
 
 
 class Probe:
@@ -41,9 +41,13 @@ class Probe:
         """A regular look at everything."""
         self._look(lambda service, table: service.sample(table))
 
-    def edge(self, *, pss: bool) -> None:
+    def edge(self) -> None:
         """A whole look at everything, kept apart."""
-        self._look(lambda service, table: service.edge(table, pss=pss))
+        self._look(lambda service, table: service.edge(table))
+
+    def weigh(self) -> None:
+        """A look at the services' memory, kept apart too."""
+        self._look(lambda service, table: service.weigh(table))
 
     def _look(self, take: Callable[[Service, Table], None]) -> None:
         table = Table(PROC)
@@ -61,14 +65,15 @@ class Probe:
             "format": 1,
             "samples": {name: service.samples if service else [] for name, service in named},
             "edges": {name: service.edges if service else [] for name, service in named},
+            "memory": {name: service.memory if service else [] for name, service in named},
             "host": self._host,
         }
 
 
-def _watch(pid: int, cgroup: bool) -> Service | None:
+def _watch(pid: int, cgroup: bool, port: int | None = None) -> Service | None:
     """A service; None where it has ended already."""
     try:
-        return Service(pid, CgroupScope(cgroup_of(pid)) if cgroup else TreeScope(), PROC)
+        return Service(pid, CgroupScope(cgroup_of(pid)) if cgroup else TreeScope(), port, PROC)
     except Gone:
         return None
 
@@ -85,9 +90,12 @@ def watch(probe: Probe, interval_s: float, deadline: float) -> None:
             next_at = max(next_at + interval_s, time.monotonic() + cost_s / LARGEST_SHARE)
         elif told is not None and told.si_signo in END:
             return
-        elif told is not None:
-            probe.edge(pss=told.si_signo == EDGE_WITH_PSS)
+        elif told is not None and told.si_signo == EDGE:
+            probe.edge()
             say({"event": "edge", "at_ns": time.monotonic_ns()})
+        elif told is not None:
+            probe.weigh()
+            say({"event": "memory", "at_ns": time.monotonic_ns()})
 
 
 def say(event: dict[str, Any]) -> None:

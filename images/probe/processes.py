@@ -20,12 +20,21 @@ class Stat(NamedTuple):
     pid: int
     state: str
     parent: int
+    minor_faults: int  # its own, and those of children that have ended and were waited for
+    major_faults: int
     user_ticks: int
     system_ticks: int
     reaped_user_ticks: int  # of children that have ended and were waited for
     reaped_system_ticks: int
     threads: int
     started: int  # clock ticks since boot
+
+
+class Faults(NamedTuple):
+    """Page faults of live processes and of the children that they have reaped."""
+
+    minor: int  # the page was in memory: copied on write, zeroed, or mapped
+    major: int  # it had to be read
 
 
 class Switches(NamedTuple):
@@ -44,10 +53,11 @@ def read_stat(proc: str, pid: int) -> Stat:
         Gone: there is none of that id.
     """
     fields = read(f"{proc}/{pid}/stat").rpartition(b")")[2].split()
-    parent, user, system, reaped_user, reaped_system, threads, started = (
-        int(fields[at]) for at in (1, 11, 12, 13, 14, 17, 19)
+    parent, minor, reaped_minor, major, reaped_major, user, system, reaped_user, reaped_system, threads, started = (
+        int(fields[at]) for at in (1, 7, 8, 9, 10, 11, 12, 13, 14, 17, 19)
     )
-    return Stat(pid, fields[0].decode(), parent, user, system, reaped_user, reaped_system, threads, started)
+    faults = minor + reaped_minor, major + reaped_major
+    return Stat(pid, fields[0].decode(), parent, *faults, user, system, reaped_user, reaped_system, threads, started)
 
 
 class Table:
@@ -105,6 +115,20 @@ def _clocks_ns(member: Stat) -> tuple[int, int, int]:
     return used, user, sampled
 
 
+def faults(proc: str, pids: Iterable[int]) -> Faults:
+    """Page faults, summed over processes, threads that have ended included.
+
+    A process's own and its reaped children's are both in its line. So nothing is lost with who ends, as long as his
+    parent lives and waits for him.
+    """
+    minor = major = 0
+    for pid in pids:
+        with contextlib.suppress(Gone):
+            stat = read_stat(proc, pid)
+            minor, major = minor + stat.minor_faults, major + stat.major_faults
+    return Faults(minor, major)
+
+
 def switches(proc: str, pids: Iterable[int], main: int) -> Switches:
     """Context switches, summed over live tasks: /proc/PID/status alone counts a process's first thread only."""
     voluntary = involuntary = child_voluntary = child_involuntary = 0
@@ -129,21 +153,6 @@ def _count(status: bytes, start: bytes) -> int:
     name = start + b"ctxt_switches:"
     at = status.find(name)
     return int(status[at + len(name) :].split(b"\n", 1)[0]) if at >= 0 else 0
-
-
-def pss_bytes(proc: str, pids: Iterable[int]) -> int | None:
-    """Proportional set sizes, summed; None where this user may not look."""
-    total = 0
-    for pid in pids:
-        try:
-            rollup = read(f"{proc}/{pid}/smaps_rollup")
-        except Gone:
-            continue
-        except PermissionError:
-            return None
-        at = rollup.find(b"\nPss:")
-        total += int(rollup[at + 5 :].split(None, 1)[0]) * 1024 if at >= 0 else 0
-    return total
 
 
 def descriptors(proc: str, pid: int) -> int | None:

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple, Protocol
 
 from probe.cgroups import CgroupV1, CgroupV2
 from probe.files import Gone
-from probe.processes import ENDED, Stat, Table, cpu_s, descriptors, pss_bytes, read_stat, switches
+from probe.memory import pages, stack_bytes
+from probe.processes import ENDED, Stat, Table, cpu_s, descriptors, faults, read_stat, switches
+from probe.sockets import held, structure_bytes
 
 
 class Look(NamedTuple):
@@ -56,12 +58,14 @@ class CgroupScope:
 class Service:
     """Samples of one service, until its main process ends."""
 
-    def __init__(self, pid: int, scope: Scope, proc: str) -> None:
+    def __init__(self, pid: int, scope: Scope, port: int | None, proc: str) -> None:
         self._proc = proc
         self._scope = scope
+        self._port = port
         self._main = read_stat(proc, pid)
         self.samples: list[dict[str, Any]] = []
         self.edges: list[dict[str, Any]] = []
+        self.memory: list[dict[str, Any]] = []
 
     def sample(self, table: Table) -> None:
         """What can be had cheaply: CPU, memory, processes, threads.
@@ -71,8 +75,8 @@ class Service:
         """
         self.samples.append(_record(self._look(table)))
 
-    def edge(self, table: Table, *, pss: bool) -> None:
-        """A whole sample: context switches and descriptors as well, and PSS where asked for.
+    def edge(self, table: Table) -> None:
+        """A whole sample: context switches, page faults and descriptors as well.
 
         Reading each task's status takes 20 to 40 us of CPU, so the switches of hundreds of workers are read at edges only.
 
@@ -81,7 +85,7 @@ class Service:
         """
         look = self._look(table)
         main = self._main.pid
-        counted = switches(self._proc, look.pids, main)
+        counted, faulted = switches(self._proc, look.pids, main), faults(self._proc, look.pids)
         self.edges.append(
             {
                 **_record(look),
@@ -89,8 +93,38 @@ class Service:
                 "involuntary_switches": counted.involuntary,
                 "child_voluntary_switches": counted.child_voluntary,
                 "child_involuntary_switches": counted.child_involuntary,
+                "minor_faults": faulted.minor,
+                "major_faults": faulted.major,
                 "descriptors": descriptors(self._proc, main),
-                "pss_bytes": pss_bytes(self._proc, look.pids) if pss else None,
+            }
+        )
+
+    def weigh(self, table: Table) -> None:
+        """A look at memory, of processes and of the kernel: dear, so never in a timed window.
+
+        Raises:
+            Gone: the service has ended.
+        """
+        look = self._look(table)
+        own = pages(self._proc, look.pids)
+        sockets = None if self._port is None else held(self._proc, self._main.pid, self._port)
+        structure = structure_bytes(f"{self._proc}/slabinfo")
+        self.memory.append(
+            {
+                "at_ns": look.at_ns,
+                "processes": len(look.pids),
+                "threads": look.threads,
+                "pss_bytes": own and own.pss_bytes,
+                "pss_file_bytes": own and own.pss_file_bytes,
+                "page_table_bytes": own and own.table_bytes,
+                "kernel_stack_bytes": look.threads * stack_bytes(self._proc),
+                "connections": sockets and sockets.connections,
+                "socket_queued_bytes": sockets and sockets.queued_bytes,
+                "socket_reserved_bytes": sockets and sockets.reserved_bytes,
+                "socket_structure_bytes": None
+                if structure is None or sockets is None
+                else structure * sockets.connections,
+                "cgroup_bytes": look.memory_bytes,
             }
         )
 
@@ -109,13 +143,14 @@ def _record(look: Look) -> dict[str, Any]:
         "cpu_user_s": user_s,
         "cpu_system_s": system_s,
         "memory_bytes": look.memory_bytes,
-        "pss_bytes": None,
         "processes": len(look.pids),
         "threads": look.threads,
         "voluntary_switches": None,
         "involuntary_switches": None,
         "child_voluntary_switches": None,
         "child_involuntary_switches": None,
+        "minor_faults": None,
+        "major_faults": None,
         "throttled_s": look.throttled_s,
         "descriptors": None,
     }

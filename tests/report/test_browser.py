@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from harness.report import write_report
+from harness.report import make_report
 from tests.tools.synthetic import Shape, make_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -69,7 +69,7 @@ def test_the_page_draws_every_chart_and_loads_nothing(
         "model-ppc.connections-32.lifetime-keep_alive.r1": "marked",
         "model-tpc.connections-32.lifetime-keep_alive.r1": "invalid",
     }
-    index = write_report(make_run(tmp_path / "run", Shape(states=states)))
+    index = make_report(make_run(tmp_path / "run", Shape(states=states))).index
     page = browser.new_page(
         viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
     )
@@ -88,7 +88,7 @@ def test_the_page_draws_every_chart_and_loads_nothing(
 
 def test_hostile_labels_are_shown_as_text_and_run_nothing(browser: Browser, tmp_path: Path) -> None:
     shape = Shape({"model": (HOSTILE, "b"), "network": (HOSTILE, "host")}, title=HOSTILE, repeats=3)
-    index = write_report(make_run(tmp_path / "run", shape, environment={HOSTILE: HOSTILE}))
+    index = make_report(make_run(tmp_path / "run", shape, environment={HOSTILE: HOSTILE})).index
     page = browser.new_page()
     seen = _open(page, index)
     assert seen.console == []
@@ -107,7 +107,7 @@ def test_hostile_labels_are_shown_as_text_and_run_nothing(browser: Browser, tmp_
 
 def test_a_tooltip_tells_runs_interval_verdict_and_id(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page()
-    _open(page, write_report(make_run(tmp_path / "run", Shape({"load.connections": ("1", "64")}))))
+    _open(page, make_report(make_run(tmp_path / "run", Shape({"load.connections": ("1", "64")}))).index)
     page.locator("#plot-throughput_rps-0 path[aria-label*='mean over runs']").last.hover()
     tooltip = page.locator("#vg-tooltip-element")
     tooltip.wait_for(state="visible", timeout=10_000)
@@ -119,9 +119,10 @@ def test_a_tooltip_tells_runs_interval_verdict_and_id(browser: Browser, tmp_path
 
 def test_the_table_is_sorted_by_number_and_back(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page()
-    _open(page, write_report(make_run(tmp_path / "run", Shape({"load.connections": ("8", "64", "128")}))))
-    head = page.get_by_role("button", name="connections", exact=True)
-    cells = page.locator("table.sortable tbody td:first-child")
+    _open(page, make_report(make_run(tmp_path / "run", Shape({"load.connections": ("8", "64", "128")}))).index)
+    table = page.get_by_role("region", name="Table of every point")
+    head = table.get_by_role("button", name="connections", exact=True)
+    cells = table.locator("tbody td:first-child")
     head.click()
     assert cells.all_inner_texts() == ["8", "64", "128"]
     head.click()
@@ -129,8 +130,23 @@ def test_the_table_is_sorted_by_number_and_back(browser: Browser, tmp_path: Path
     page.close()
 
 
+def test_on_a_phone_the_costs_scroll_beside_the_name_of_their_side(browser: Browser, tmp_path: Path) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 900})
+    _open(page, make_report(make_run(tmp_path / "run", Shape({"model": ("ppc", "tpc", "reactor")}))).index)
+    panel = page.get_by_role("region", name="Why: what a request and a connection cost")
+    panel.evaluate("element => element.scrollLeft = element.scrollWidth")
+    name, last = (
+        panel.locator("tbody td").first.bounding_box(),
+        panel.locator("tbody tr:first-child td").last.bounding_box(),
+    )
+    assert name is not None
+    assert last is not None
+    assert 0 <= name["x"] < name["x"] + name["width"] <= last["x"] < 360
+    page.close()
+
+
 def test_the_policy_stops_a_script_that_somebody_adds(browser: Browser, tmp_path: Path) -> None:
-    index = write_report(make_run(tmp_path / "run", Shape({}, repeats=1)))
+    index = make_report(make_run(tmp_path / "run", Shape({}, repeats=1))).index
     index.write_text(index.read_text().replace("</main>", "<script>document.title = 'taken over'</script></main>"))
     page = browser.new_page()
     seen = _open(page, index)
@@ -142,7 +158,7 @@ def test_the_policy_stops_a_script_that_somebody_adds(browser: Browser, tmp_path
 @pytest.mark.parametrize("state", ["failed", "missing"])
 def test_a_run_without_numbers_is_a_page_without_complaints(browser: Browser, tmp_path: Path, state: str) -> None:
     page = browser.new_page()
-    seen = _open(page, write_report(make_run(tmp_path / "run", Shape({}, repeats=1, states={"base.r1": state}))))
+    seen = _open(page, make_report(make_run(tmp_path / "run", Shape({}, repeats=1, states={"base.r1": state}))).index)
     assert seen.console == []
     assert "This run has no answer" in page.locator(".answer").inner_text()
     page.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import answer_line, make_report, summary_table, write_report
+from harness.report import make_report
 from harness.report.markdown import escape
 from harness.report.page import script_safe
 from harness.report.svg import with_fixed_ids
@@ -38,14 +38,14 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def test_the_folder_holds_what_was_promised(tmp_path: Path) -> None:
-    index = write_report(make_run(tmp_path / "run", SMALL))
+    index = make_report(make_run(tmp_path / "run", SMALL)).index
     names = set(_digests(index.parent))
     assert {"index.html", "report.md", "trials.parquet", "summary.csv"} < names
     assert {"charts/throughput_rps.svg", "charts/response_p99_us.svg", "charts/littles_law.svg"} < names
 
 
 def test_every_chart_that_the_markdown_names_is_there_and_is_svg(tmp_path: Path) -> None:
-    folder = write_report(make_run(tmp_path / "run", SMALL)).parent
+    folder = make_report(make_run(tmp_path / "run", SMALL)).index.parent
     named = re.findall(r"\]\((charts/\w+\.svg)\)", (folder / "report.md").read_text())
     assert len(named) == len(list((folder / "charts").iterdir()))
     for name in named:
@@ -54,15 +54,15 @@ def test_every_chart_that_the_markdown_names_is_there_and_is_svg(tmp_path: Path)
 
 def test_made_again_in_one_process_it_is_the_same_bytes(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SMALL)
-    first = _digests(write_report(run).parent)
-    assert _digests(write_report(run).parent) == first
+    first = _digests(make_report(run).index.parent)
+    assert _digests(make_report(run).index.parent) == first
 
 
 @pytest.mark.slow
 def test_made_again_in_other_processes_and_another_place_it_is_the_same_bytes(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SMALL)
     copy = shutil.copytree(run, tmp_path / "else" / "where" / "other-name")
-    code = "import sys, pathlib; from harness.report import write_report; write_report(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from harness.report import make_report; make_report(pathlib.Path(sys.argv[1]))"
     for folder, seed, zone in ((run, "1", "UTC"), (copy, "2", "Asia/Tokyo")):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C"}
         subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=ROOT, env=environment, timeout=100)
@@ -70,7 +70,7 @@ def test_made_again_in_other_processes_and_another_place_it_is_the_same_bytes(tm
 
 
 def test_the_report_holds_no_path_of_the_machine(tmp_path: Path) -> None:
-    folder = write_report(make_run(tmp_path / "run", SMALL)).parent
+    folder = make_report(make_run(tmp_path / "run", SMALL)).index.parent
     for path in folder.rglob("*.*"):
         assert str(tmp_path).encode() not in path.read_bytes()
 
@@ -79,7 +79,7 @@ def test_an_older_report_is_replaced_as_a_whole(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SMALL)
     (run / "report").mkdir()
     (run / "report/stale.svg").write_text("old")
-    write_report(run)
+    make_report(run)
     assert not (run / "report/stale.svg").exists()
     assert sorted(path.name for path in run.iterdir() if path.name.startswith(".")) == []
 
@@ -90,7 +90,7 @@ def test_markup_in_labels_titles_and_reasons_stays_text(tmp_path: Path, label: s
     trial = f"model-{point}.r1"
     shape = Shape({"model": (label, "b")}, repeats=1, title=label, states={trial: "marked"}, reasons={trial: label})
     run = make_run(tmp_path / "run", shape, environment={label: {label: [label, {label: label}]}})
-    folder = write_report(run).parent
+    folder = make_report(run).index.parent
     page, markdown = (folder / "index.html").read_text(), (folder / "report.md").read_text()
     assert page.count("<script") == page.count("</script") == 3
     assert "<img" not in page.partition("</script>")[0]
@@ -105,7 +105,7 @@ def test_markup_in_labels_titles_and_reasons_stays_text(tmp_path: Path, label: s
 def test_a_spec_full_of_backticks_cannot_leave_its_fence(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", Shape({}, repeats=1))
     (run / "spec.yaml").write_text("a: 1\n````\n# not a heading\n")
-    write_report(run)
+    make_report(run)
     assert "`````yaml\na: 1\n" in (run / "report/report.md").read_text()
 
 
@@ -123,7 +123,7 @@ def test_clip_ids_do_not_depend_on_what_was_drawn_before() -> None:
 
 
 def test_the_policy_of_the_page_allows_its_own_scripts_only(tmp_path: Path) -> None:
-    page = write_report(make_run(tmp_path / "run", Shape({}, repeats=1))).read_text()
+    page = make_report(make_run(tmp_path / "run", Shape({}, repeats=1))).index.read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy is not None
     assert policy[1].startswith("default-src &#39;none&#39;; script-src &#39;sha256-")
@@ -132,19 +132,22 @@ def test_the_policy_of_the_page_allows_its_own_scripts_only(tmp_path: Path) -> N
 
 def test_processes_are_named_in_a_banner_and_containers_are_not(tmp_path: Path) -> None:
     for runtime, there in (("process", True), ("docker", False)):
-        page = write_report(make_run(tmp_path / runtime, Shape({}, repeats=1, runtime=runtime))).read_text()
+        page = make_report(make_run(tmp_path / runtime, Shape({}, repeats=1, runtime=runtime))).index.read_text()
         assert ("Measured as local processes, without containers." in page) is there
 
 
 @pytest.mark.parametrize("state", ["failed", "missing", "void", "half-written", "invalid", "marked"])
 def test_a_run_of_nothing_but_one_state_has_a_report(tmp_path: Path, state: str) -> None:
     run = make_run(tmp_path / "run", Shape({"model": ("a",)}, repeats=1, states={"model-a.r1": state}))
-    assert '<h2 id="doubts">Doubts</h2>\n<p>1 ' in write_report(run).read_text()
+    assert '<h2 id="doubts">Doubts</h2>\n<p>1 ' in make_report(run).index.read_text()
 
 
-def test_the_terminals_table_holds_the_main_metrics_as_text(tmp_path: Path) -> None:
+def test_page_answer_and_the_terminals_table_come_of_one_reading(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SMALL)
-    table = summary_table(run)
+    made = make_report(run)
+    table = made.table
+    assert made.index == run / "report/index.html"
+    assert made.answer.startswith("At 32 connections, reactor leads in these runs")
     assert table.columns[:4] == ("model", "connections", "Runs", "Throughput")
     assert [row[:3] for row in table.rows] == [
         ("ppc", "1", "3"),
@@ -154,13 +157,6 @@ def test_the_terminals_table_holds_the_main_metrics_as_text(tmp_path: Path) -> N
     ]
     assert re.fullmatch(r"[\d,]+/s \[[\d,]+–[\d,]+\]", table.rows[0][3])
     assert len(table.numeric) == len(table.columns) == len(table.rows[0])
-    assert answer_line(run).startswith("At 32 connections, reactor leads in these runs")
-
-
-def test_one_reading_gives_page_answer_and_table(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", SMALL)
-    made = make_report(run)
-    assert (made.index, made.answer, made.table) == (run / "report/index.html", answer_line(run), summary_table(run))
 
 
 @pytest.mark.slow
@@ -175,7 +171,7 @@ def test_two_thousand_trials_fit_their_bounds(tmp_path: Path) -> None:
         "handler.cpu": cpu,
     }
     run = make_run(tmp_path / "run", Shape(factors, repeats=5, requests=2_000))
-    code = "import sys, pathlib; from harness.report import write_report; write_report(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib; from harness.report import make_report; make_report(pathlib.Path(sys.argv[1]))"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code, str(run)], check=True, cwd=ROOT, timeout=200)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -8,7 +8,7 @@ import pytest
 from harness.analysis.reading import read_run
 from harness.analysis.study import make_study
 from harness.errors import ResultError
-from harness.report import summary_table, write_report
+from harness.report import make_report
 from harness.report.doubts import general_doubts
 from tests.tools.synthetic import Shape, make_run
 
@@ -43,7 +43,7 @@ def test_a_record_of_a_newer_format_stops_the_report_with_what_to_do(tmp_path: P
     with pytest.raises(
         ResultError, match=r"trial\.json: written in format 2, and this version reads format 1; make the report with"
     ):
-        write_report(run)
+        make_report(run)
     assert not (run / "report").exists()
 
 
@@ -65,7 +65,7 @@ def test_folders_that_the_plan_does_not_hold_are_named(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", SMALL)
     (run / "trials/left-over.r1").mkdir()
     assert read_run(run).strays == ("left-over.r1",)
-    write_report(run)
+    make_report(run)
     assert "left-over.r1" in (run / "report/index.html").read_text()
 
 
@@ -74,20 +74,20 @@ def test_a_run_without_one_of_its_parts_has_a_report_all_the_same(tmp_path: Path
     run = make_run(tmp_path / "run", Shape({}, repeats=1, states={"base.r1": "missing"} if name == "trials" else {}))
     if name != "trials":
         (run / name).unlink()
-    assert write_report(run).is_file()
+    assert make_report(run).index.is_file()
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff"], ids=repr)
 def test_a_damaged_environment_is_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
     run = make_run(tmp_path / "run", Shape({}, repeats=1))
     (run / "environment.json").write_bytes(content)
-    write_report(run)
+    make_report(run)
     assert "environment.json is damaged" in (run / "report/report.md").read_text()
 
 
 def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"plan\.json: cannot be read"):
-        summary_table(tmp_path)
+        make_report(tmp_path)
 
 
 def test_walls_and_changes_of_the_checkout_and_trouble_in_cleaning_up_are_doubts(tmp_path: Path) -> None:
