@@ -133,7 +133,7 @@ def set_stage(
         display.say(f"removed {removed} leftovers of runs that are no more")
     if runtime.name == "process":
         _refuse_what_processes_cannot(trials, models)
-    _refuse_unmet_needs(runtime, trials, models)
+    refuse_unmet_needs(runtime, {name: models[name] for name in servers if isinstance(name, str)})
     stage = Stage(runtime, note, models, digests, _walls(trials, display), available_cores(), trusted)
     for trial in {trial.limits.cores: trial for trial in trials}.values():
         stage.cores(trial)
@@ -198,24 +198,27 @@ def _refuse_work_that_is_not_shared(trials: Sequence[Trial], models: Mapping[str
         )
 
 
-def _refuse_unmet_needs(runtime: Runtime, trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
-    """Ask the kernel where the servers will run, under the seccomp profile that they will run under."""
-    used = sorted({trial.model for trial in trials if isinstance(trial.model, str) and models[trial.model].needs})
-    troubles = []
-    for name in used:
-        profile = models[name].seccomp is not None
-        command = ("-c", IO_URING_PROBE)
-        spec = ServiceSpec(name=f"needs-{name}", role="tool", image=name, config={}, cores=(), command=command)
-        try:
-            with running(runtime, spec, []) as service:
-                line = next(service.lines(NEEDS_DEADLINE_S), "")
-                trouble = io_uring_trouble(line, container=runtime.name == "docker", own_profile=profile)
-        except (DeployError, ValueError) as error:
-            trouble = f"whether it is there cannot be found out: {error}; the image needs a python3 for that"
-        if trouble:
-            troubles.append(f"model {name} needs io_uring: {trouble}")
-    if troubles:
-        raise HostError("\n".join(troubles))
+def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
+    """Ask the kernel for what these models need, where their servers will run and under their seccomp profiles.
+
+    Raises:
+        HostError: it is not there; for each model which knob it is, and what to do.
+    """
+    troubles = {name: _io_uring_trouble(runtime, name, models[name]) for name in sorted(models) if models[name].needs}
+    missing = [f"model {name} needs io_uring: {trouble}" for name, trouble in troubles.items() if trouble]
+    if missing:
+        raise HostError("\n".join(missing))
+
+
+def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:
+    command = ("-c", IO_URING_PROBE)
+    spec = ServiceSpec(name=f"needs-{name}", role="tool", image=name, config={}, cores=(), command=command)
+    try:
+        with running(runtime, spec, []) as service:
+            line = next(service.lines(NEEDS_DEADLINE_S), "")
+        return io_uring_trouble(line, container=runtime.name == "docker", own_profile=model.seccomp is not None)
+    except (DeployError, ValueError) as error:
+        return f"whether it is there cannot be found out: {error}; its image needs a python3 for that"
 
 
 def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:

@@ -36,6 +36,7 @@ class ImageInfo:
     route: str  # where its base image came from
     built: bool  # by this call
     seconds: float
+    seccomp: str | None = None  # JSON of the profile that its containers run under; none: the engine's own
 
 
 def find_image(client: docker.DockerClient, context: Context) -> ImageInfo | None:

@@ -51,8 +51,9 @@ class Accepting:
             self._accept(place)
 
     def stop(self) -> None:
-        """Cancel them all. The listening socket is not to be closed before `in_flight` is 0."""
+        """Cancel them all. When the last has completed, so that none is in flight, the socket is closed."""
         self._stopping = True
+        self._close_if_idle()
         for place in range(AT_ONCE):
             self._ring.queue(operations.cancel(token_of(ACCEPTED, place), NOBODY))
 
@@ -63,8 +64,8 @@ class Accepting:
             self._counts[ACCEPTS] += 1
             self._take(result, self._peer(place))
         if self._stopping:
-            return
-        if result in _OUT_OF_RESOURCES:
+            self._close_if_idle()
+        elif result in _OUT_OF_RESOURCES:
             if not self._resting:
                 self._ring.queue(operations.timer(_REST, token_of(RESTED)))
             self._resting.append(place)
@@ -77,6 +78,10 @@ class Accepting:
         if not self._stopping:
             for place in resting:
                 self._accept(place)
+
+    def _close_if_idle(self) -> None:
+        if not self.in_flight:
+            self._listener.close()
 
     def _accept(self, place: int) -> None:
         self.in_flight += 1

@@ -38,7 +38,6 @@ class Proactor:
 
     def __init__(self, service: Service, listener: Listener, counts: Counts) -> None:
         self._service = service
-        self._listener = listener
         self._counts = counts
         self._ring = Ring()
         self._buffers = Buffers(self._ring)
@@ -76,7 +75,6 @@ class Proactor:
             if self._given_up:
                 self._ring.queue(operations.cancel_all(NOBODY))
             self._turn()
-        self._listener.close()
 
     def _turn(self) -> None:
         """Start everything that is queued, sleep until something has completed, handle it."""

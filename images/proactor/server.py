@@ -4,16 +4,16 @@ An operation is started (accept, receive, send, close: queued, and handed over w
 kernel does it, its completion is handled, and handling it starts the next one. Where a reactor is told "now you may
 read", and reads, here the data is there already.
 
-Several processes: each has a ring of its own, and accepts in flight on the one listening socket that they share. The
-kernel wakes one of them for each connection. A process that dies takes its own connections with it; those that still
-wait to be accepted are taken by the others. (With a socket each, by SO_REUSEPORT, those in its queue would be reset.)
+Several processes: each has a ring, and a listening socket, of its own (SO_REUSEPORT). With one socket for all, whoever runs
+already would accept what others are only being woken for, and keep it: rings with all connections beside rings with none.
+The main process holds all these sockets. So connections that wait in the queue of a ring that dies are not reset, they
+are accepted by its replacement; only those that it had accepted die with it.
 
 `loop.py` is the model; `accepting.py` and `backend_calls.py` are operations that follow one another, as it is itself;
 `ring.py`, `operations.py` and `buffers.py` are io_uring.
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 from common.family import Family
 from common.scoreboard import Counts
@@ -31,23 +31,32 @@ def main() -> None:
         Ring().close()  # where none is to be had, this is where it is said
     except RingError as error:
         service.give_up(str(error))
-    listener = service.listen(blocking=True)  # where accept would not wait, io_uring does not either
+    listeners = service.listen_apart(processes, blocking=True)  # where accept would not wait, io_uring does not either
     if processes == 1:
-        serve(service, listener, service.counts)
+        serve(service, listeners[0], service.counts)
     else:
-        family = Family(service, processes, 1, partial(work, service, listener))
-        family.run()
-        listener.close()
-        family.end()
+        serve_in_workers(service, listeners)
     service.finish()
 
 
-def work(service: Service, listener: Listener, slots: Sequence[int]) -> None:
-    """The whole life of one of several processes."""
-    counts = service.scoreboard.counts(slots[0])
-    service.become_worker(counts)
-    serve(service, listener, counts)
-    service.log.flush()
+def serve_in_workers(service: Service, listeners: Sequence[Listener]) -> None:
+    """Have a process for each socket, always, and serve nothing here."""
+
+    def life(slots: Sequence[int]) -> None:
+        counts = service.scoreboard.counts(slots[0])
+        service.become_worker(counts)
+        own = listeners[service.scoreboard.workers.index(slots[0])]
+        for listener in listeners:
+            if listener is not own:
+                listener.close()
+        serve(service, own, counts)
+        service.log.flush()
+
+    family = Family(service, len(listeners), 1, life)
+    family.run()
+    for listener in listeners:
+        listener.close()
+    family.end()
 
 
 def serve(service: Service, listener: Listener, counts: Counts) -> None:

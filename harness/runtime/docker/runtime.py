@@ -158,7 +158,7 @@ class DockerRuntime:
         if spec.command:
             settings |= {"entrypoint": ["python3"], "command": list(spec.command)}
         if spec.ready is not None:
-            settings |= {"environment": spec.ready.env} | ({"command": spec.ready.command} if spec.ready.command else {})
+            settings |= {"environment": spec.ready.env, "command": spec.ready.command or None}  # none: the image's own
         return settings | (_sight_of_the_host() if spec.role == "probe" else {})
 
     def _labels(self, spec: ServiceSpec) -> dict[str, str]:
