@@ -41,6 +41,19 @@ class Lifetime(StrEnum):
     per_request = "per-request"
 
 
+class New(StrEnum):
+    """What `harness new` makes."""
+
+    model = "model"
+
+
+class NewKind(StrEnum):
+    """What a new model starts from."""
+
+    python = "python"
+    dockerfile = "dockerfile"
+
+
 ResultsOption = Annotated[
     Path | None,
     typer.Option("--results", metavar="DIR", help="Where results are kept; results/ of the checkout by default."),
@@ -181,6 +194,22 @@ def verify(
     )  # fmt: skip
     typer.echo(json.dumps(verified.as_json()) if as_json else summary_of(verified))
     raise typer.Exit(EXIT_DONE if verified.right else EXIT_TRIALS_FAILED)
+
+
+@app.command()
+def new(
+    what: Annotated[New, typer.Argument(metavar="model", help="What to make; a model is all there is.")],  # noqa: ARG001 - one choice
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new folder of images/.")],
+    kind: Annotated[
+        NewKind, typer.Option("--kind", help="python, on images/common; or dockerfile: any program with an HTTP port.")
+    ] = NewKind.python,
+) -> None:
+    """Make a new model: a folder of images/ that works as it is, to start from."""
+    from harness.new import new_model, what_next
+
+    folder = new_model(name, kind.value, _places().images)
+    for line in what_next(folder, kind.value):
+        typer.echo(line)
 
 
 def _places(results: Path | None = None) -> "Places":

@@ -57,7 +57,15 @@ def run_experiment(spec: Path, places: Places, settings: Settings, display: Disp
     begun = datetime.now(UTC)
     with Interruptible() as interruptible:
         owner = make_owner(f"{plan.name}-{begun:%Y%m%d-%H%M%S}")
-        stage = set_stage([planned.trial for planned in plan.trials], models, places, settings.runtime, owner, display, beside=spec.parent)
+        stage = set_stage(
+            [planned.trial for planned in plan.trials],
+            models,
+            places,
+            settings.runtime,
+            owner,
+            display,
+            beside=spec.parent,
+        )
         try:
             if spec.read_bytes() != spec_text:
                 raise ResultError(f"{spec}: changed while it was being prepared; nothing has run, start again")

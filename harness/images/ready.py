@@ -40,7 +40,9 @@ def _ready(client: docker.DockerClient, reference: str, say: Say) -> ImageInfo:
             ) from None
         found = _find(client, reference)
     if found is None:
-        raise ImageError(f"image {reference}: the engine pulled it, and does not have it; pull it by hand, and try again")
+        raise ImageError(
+            f"image {reference}: the engine pulled it, and does not have it; pull it by hand, and try again"
+        )
     return ImageInfo(reference, reference, found, found.removeprefix("sha256:"), "", False, time.monotonic() - began)
 
 

@@ -2,14 +2,13 @@
 
 import os
 import socket
-import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from client.config import Config
 from client.errors import CannotRunError
-from client.tls import Tls, untrusted
+from client.tls import Tls
 
 Address = tuple[socket.AddressFamily, Any]  # family, and what socket.connect takes for it
 
@@ -75,14 +74,11 @@ class Target:
                 probe.settimeout(_CONNECT_DEADLINE_S)
                 try:
                     probe.connect(address)
-                    if tls is not None:
-                        with tls.wrap(probe) as secured:
-                            secured.do_handshake()
-                except ssl.SSLError as error:
-                    raise untrusted(self.authority, error) from error
                 except OSError as error:
                     refusal = f"{address[0]}: {error.strerror or error}"
                     continue
+                if tls is not None:
+                    tls.meet(probe, self.authority)
                 return family, address
         raise nothing_listens(self, refusal)
 

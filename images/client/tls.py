@@ -43,13 +43,26 @@ class Tls:
         """
         return self._context.wrap_socket(connected, server_hostname=self._host, do_handshake_on_connect=False)
 
+    def meet(self, connected: socket.socket, authority: str) -> None:
+        """Make a handshake on a blocking socket, and close it.
 
-def untrusted(authority: str, error: ssl.SSLError) -> CannotRunError:
+        Raises:
+            CannotRunError: none comes about, or the server's certificate is not trusted.
+        """
+        try:
+            with self.wrap(connected) as secured:
+                secured.do_handshake()
+        except OSError as error:
+            raise _stranger(authority, error) from error
+
+
+def _stranger(authority: str, error: OSError) -> CannotRunError:
     """The error for a server with which no handshake comes about."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return CannotRunError(
             f"the certificate of {authority} is not trusted ({error.verify_message.rstrip('.')}); name the authority's PEM file "
             "as `ca`, or take any certificate with `insecure`"
         )
-    reason = (error.reason or "connection closed").lower().replace("_", " ")
+    said = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    reason = (said or "no answer").lower().replace("_", " ")
     return CannotRunError(f"no TLS handshake with {authority} ({reason}); does it speak https at this port?")

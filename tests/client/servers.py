@@ -1,6 +1,7 @@
 """Tiny servers, each wrong or slow in one known way. They run in threads of the test, on a free port of loopback."""
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ class Server:
     serve: Serve
     workers: int | None = None  # None: a thread per connection
     host: str = "127.0.0.1"
+    tls: ssl.SSLContext | None = None  # None: plain http
     port: int = 0
     accepted: int = 0
     requests: int = 0  # counted by the helpers below, under the lock
@@ -30,7 +32,7 @@ class Server:
     @property
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}/"
 
     def start(self) -> None:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
@@ -75,11 +77,14 @@ class Server:
             else:
                 self._handle(connection)
 
-    def _handle(self, connection: socket.socket) -> None:
+    def _handle(self, accepted: socket.socket) -> None:
+        connection = accepted
         with suppress(OSError):
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(accepted, server_side=True)
             self.serve(connection)
         with self.lock:
-            self._open.remove(connection)
+            self._open.remove(accepted)
             connection.close()
 
 
