@@ -75,12 +75,12 @@ def test_a_slot_that_is_taken_again_keeps_what_it_held(folder: Path) -> None:
 def test_requests_are_counted_exactly_however_the_parent_learns_of_them(folder: Path, stats: str) -> None:
     """Marks taken in the middle of it, at any moment, neither lose a request nor count one twice."""
     with serving("ppc", folder, options={"stats": stats}) as server:
-        asking = [threading.Thread(target=_ask, args=(server.client(), 200)) for _ in range(4)]
+        asking = [threading.Thread(target=_ask, args=(server.client(), 400)) for _ in range(4)]
         for thread in asking:
             thread.start()
         while any(thread.is_alive() for thread in asking):
             server.process.send_signal(signal.SIGUSR1)
-            asking[0].join(0.005)
+            asking[0].join(0.001)
         after = server.client()
         assert after.ask(GET).status == 200
         server.process.send_signal(signal.SIGUSR1)
@@ -93,7 +93,7 @@ def test_requests_are_counted_exactly_however_the_parent_learns_of_them(folder: 
     else:
         marks = [counted(mark) - 1 for mark in end.marks]  # less the one that asked whether the server is ready
         assert marks == sorted(marks)
-        assert (marks[-1], end.requests) == (801, 802)
+        assert (marks[-1], end.requests) == (1_601, 1_602)
     assert end.connections == 5
 
 
