@@ -15,13 +15,15 @@ from tests.probe.conftest import DEADLINE_S, Probe, Target
 WORKERS = """
     import os, sys, threading, time
     {before}
+    told, tell = os.pipe()
     for _ in range(3):
         if os.fork() == 0:
             threading.Thread(target=sys.stdin.read, daemon=True).start()
             {work}
+            os.write(tell, b"x")
             sys.stdin.read()
             os._exit(0)
-    time.sleep(0.5)
+    for _ in range(3): os.read(told, 1)
 """
 BURN = "until = time.process_time() + 0.1\n            while time.process_time() < until: pass"
 
@@ -45,13 +47,15 @@ def test_cpu_time_is_exact_to_well_below_a_tick(probe: Probe, target: Target) ->
     server = target(
         """
         import os, sys, time
+        told, tell = os.pipe()
         for _ in range(20):
             if os.fork() == 0:
                 until = time.process_time() + 0.002
                 while time.process_time() < until: pass
+                os.write(tell, b"x")
                 sys.stdin.read()
                 os._exit(0)
-        time.sleep(0.5)
+        for _ in range(20): os.read(told, 1)
         """
     )
     running = probe(server={"pid": server.pid, "cgroup": False})
@@ -65,14 +69,16 @@ def test_time_of_many_short_workers_divides_as_they_spend_it(probe: Probe, targe
     """Each of 40 uses 8 ms, less than a tick, in which /proc/PID/stat shows nothing at all."""
     script = """
         import os, sys, time
+        told, tell = os.pipe()
         for _ in range(40):
             if os.fork() == 0:
                 until = time.process_time() + 0.008
                 while time.process_time() < until:
                     for _ in range(200): {work}
+                os.write(tell, b"x")
                 sys.stdin.read()
                 os._exit(0)
-        time.sleep(1)
+        for _ in range(40): os.read(told, 1)
     """
     computing, calling = (target(script.format(work=work)) for work in ("pass", "os.stat('/')"))
     running = probe(computing={"pid": computing.pid, "cgroup": 0}, calling={"pid": calling.pid, "cgroup": 0})
@@ -119,24 +125,48 @@ def test_switches_are_those_of_every_live_task_and_apart_those_of_children(probe
     assert edge.involuntary_switches is not None
 
 
-def test_an_edge_has_pss_only_where_asked_for(probe: Probe, target: Target) -> None:
-    server = target("ballast = bytearray(32 << 20)")
+def test_page_faults_of_children_count_while_they_live_and_after_they_were_waited_for(
+    probe: Probe, target: Target
+) -> None:
+    """Each child touches 500 pages of its own; what else a child of Python's faults in is less than as much again."""
+    server = target(
+        """
+        import mmap, os, sys
+        def touch():
+            memory = mmap.mmap(-1, 500 * mmap.PAGESIZE)
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+            for page in range(500): memory[page * mmap.PAGESIZE] = 1
+            sys.stdout.write("t"); sys.stdout.flush()
+        def children(number, live):
+            for _ in range(number):
+                if os.fork() == 0:
+                    touch()
+                    if live: sys.stdin.read()
+                    os._exit(0)
+        print("up", flush=True)
+        sys.stdin.readline()
+        children(4, live=False)
+        for _ in range(4): os.wait()
+        print("reaped", flush=True)
+        sys.stdin.readline()
+        children(4, live=True)
+        """
+    )
     running = probe(server={"pid": server.pid, "cgroup": False})
+    assert server.stdin is not None
+    assert server.stdout is not None
     running.edge()
-    running.edge(signal.SIGUSR2)
-    without, with_pss = samples(running.report(), "edges")
-    assert without.pss_bytes is None
-    assert with_pss.pss_bytes is not None
-    assert 32 << 20 <= with_pss.pss_bytes < 64 << 20
-
-
-def test_memory_that_forked_workers_share_is_counted_once(probe: Probe, target: Target) -> None:
-    server = target(WORKERS.format(before="ballast = b'x' * (64 << 20)", work="pass"))
-    running = probe(server={"pid": server.pid, "cgroup": False})
-    running.edge(signal.SIGUSR2)
-    (edge,) = samples(running.report(), "edges")
-    assert edge.pss_bytes is not None
-    assert 64 << 20 <= edge.pss_bytes < 2 * 64 << 20
+    server.stdin.write("\n")
+    server.stdin.flush()
+    assert server.stdout.readline() == "ttttreaped\n"
+    running.edge()
+    server.stdin.write("\n")
+    server.stdin.flush()
+    assert sorted(server.stdout.read(7)) == sorted("ttttup\n")
+    running.edge()
+    before, reaped, alive = (edge.minor_faults or 0 for edge in samples(running.report(), "edges"))
+    assert 4 * 500 <= reaped - before < 2 * 4 * 500
+    assert 4 * 500 <= alive - reaped < 2 * 4 * 500
 
 
 def test_open_descriptors_of_the_main_process(probe: Probe, target: Target) -> None:
@@ -231,14 +261,16 @@ def test_ctrl_c_ends_it_like_sigterm(probe: Probe) -> None:
     assert (running.folder / "out/probe.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
-def test_an_edge_asked_for_before_the_end_is_taken_first(probe: Probe, target: Target, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGUSR1, "edges"), (signal.SIGUSR2, "memory")])
+def test_a_look_asked_for_before_the_end_is_taken_first(
+    probe: Probe, target: Target, number: signal.Signals, kind: str
+) -> None:
     running = probe(server={"pid": target("").pid, "cgroup": False})
     running.process.send_signal(signal.SIGSTOP)
     running.process.send_signal(number)
     running.process.send_signal(signal.SIGTERM)
     running.process.send_signal(signal.SIGCONT)
-    assert len(samples(running.report(), "edges")) == 1
+    assert len(running.report()[kind]["server"]) == 1
 
 
 def test_the_image_is_plain_and_needs_nothing_but_python() -> None:
