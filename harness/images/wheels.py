@@ -19,6 +19,11 @@ from harness.errors import ImageError
 PYTHON = "3.13"  # of the base image
 GLIBC_MINORS = range(41, 4, -1)  # the base image's glibc is 2.41; wheels made for an older one run on it too
 DEADLINE_S = 600.0
+PIP_DOWNLOAD = (
+    *("-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation=cp"),
+    *("--no-input", "--progress-bar=off", "--disable-pip-version-check"),
+    "--retries=2",  # pip is silent about an index that it tried only once
+)
 WHEELS = "wheels"  # folder of the wheels, within the model's folder
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)==[A-Za-z0-9.+!]+((?:\s+--hash=sha256:[0-9a-f]{64})+)")
@@ -79,7 +84,7 @@ def _download(requirements: Path, architecture: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".download-", dir=folder.parent) as temporary:
         done = _run_pip(requirements, architecture, Path(temporary, "new"))
         if done.returncode != 0:
-            raise ImageError(f"{requirements}: {_what_failed(done.stderr, architecture)}")
+            raise ImageError(f"{requirements}: {_what_failed(done.stdout + done.stderr, architecture)}")
         if not folder.exists():  # another build may have been quicker
             Path(temporary, "new").rename(folder)
 
@@ -87,10 +92,9 @@ def _download(requirements: Path, architecture: str, folder: Path) -> None:
 def _run_pip(requirements: Path, architecture: str, target: Path) -> "subprocess.CompletedProcess[str]":
     platforms = [f"manylinux_2_{minor}_{architecture}" for minor in GLIBC_MINORS] + [f"manylinux2014_{architecture}"]
     argv = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"),
-        *("--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", PYTHON),
+        *(sys.executable, *PIP_DOWNLOAD, f"--python-version={PYTHON}"),
         *(f"--platform={platform}" for platform in platforms),
-        *("--dest", str(target), "--requirement", str(requirements)),
+        *(f"--dest={target}", f"--requirement={requirements}"),
     ]
     try:
         return subprocess.run(
