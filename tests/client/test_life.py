@@ -84,6 +84,29 @@ def test_the_plateau_holds_the_connections(tmp_path: Path) -> None:
         assert process.poll() is None
 
 
+def test_it_lets_go_of_its_connections_as_soon_as_it_is_told(tmp_path: Path) -> None:
+    with (
+        running(answering(OK_RESPONSE)) as server,
+        client(tmp_path, url=server.url, connections=3, plateau_s=1_000.0) as process,
+    ):
+        await_event(process, "drained")
+        (tmp_path / "release.json").write_text("{}")
+        await_event(process, "done")
+        assert process.wait(10) == 0
+
+
+def test_it_opens_no_connection_before_it_is_told(tmp_path: Path) -> None:
+    with (
+        running(answering(OK_RESPONSE)) as server,
+        client(tmp_path, url=server.url, connections=3, wait_to_connect=True) as process,
+    ):
+        time.sleep(0.5)
+        assert server.open_connections == 0
+        (tmp_path / "connect.json").write_text("{}")
+        await_event(process, "ready")
+        assert server.open_connections == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("after", ["ready", "started", "tick"])
 def test_a_signal_ends_it_at_once_without_a_report(tmp_path: Path, number: signal.Signals, after: str) -> None:

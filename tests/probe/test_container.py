@@ -69,7 +69,7 @@ def await_throttling(container: Container) -> None:
     """Wait until a quota has held a container back once more, which a busy host may put off."""
 
     def held_back() -> int:
-        stats: dict[str, Any] = container.stats(stream=False)
+        stats: Any = container.stats(stream=False)
         return int(stats["cpu_stats"]["throttling_data"]["throttled_time"])
 
     before, deadline = held_back(), time.monotonic() + DEADLINE_S
