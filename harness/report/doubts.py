@@ -8,6 +8,7 @@ from harness.analysis.statistics import RUNS_FOR_VERDICT
 from harness.analysis.study import Row, Study
 from harness.report.text import amount, count, listed
 from harness.result import ServerReport
+from harness.spec.foreign import ReadyImage, RunningServer
 
 MOST_SHOWN = 200
 
@@ -47,6 +48,7 @@ def _general(study: Study) -> Iterator[str]:
     git = run.environment.get("git")
     if isinstance(git, dict) and git.get("dirty"):
         yield "The checkout held changes that are not in the commit named below."
+    yield from _foreign(study)
     walls = run.environment.get("walls")
     for wall in walls if isinstance(walls, list) else []:
         yield f"A wall of the host that the trials may have met: {wall}."
@@ -55,6 +57,16 @@ def _general(study: Study) -> Iterator[str]:
             yield f"{row.planned.id}: {note}."
     if run.strays:
         yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
+
+
+def _foreign(study: Study) -> Iterator[str]:
+    """What cannot be known of a server that is no folder of images/."""
+    servers = {row.planned.trial.model_name: row.planned.trial.model for row in study.rows}
+    for name, server in servers.items():
+        if isinstance(server, RunningServer):
+            yield f"{name} runs already and was measured from outside: its cores and limits, its CPU and memory, and what it counted are not known."
+        if isinstance(server, ReadyImage | RunningServer) and server.insecure:
+            yield f"{name}: its certificate was not checked (`insecure: true`)."
 
 
 def interpreter_note(study: Study) -> str:

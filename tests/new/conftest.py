@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,9 @@ from harness.experiment import Settings, run_experiment
 from harness.result import TrialResult
 from harness.stage import Places
 from harness.terminal import Display
+from tests.run.conftest import harness
+
+__all__ = ["harness"]  # the command as a person runs it
 
 ROOT = Path(__file__).resolve().parents[2]
 Runtime = Literal["process", "docker"]
@@ -26,17 +29,20 @@ def places(tmp_path: Path) -> Places:
     return Places.under(tmp_path)
 
 
-@pytest.fixture
-def run(places: Places, tmp_path: Path) -> Iterator[Run]:
+def run_in(folder: Path, places: Places, text: str, runtime: Runtime) -> list[TrialResult]:
     """Run an experiment from a spec's text; its trials in their order."""
     cores = os.sched_getaffinity(0)
-
-    def run_spec(text: str, runtime: Runtime) -> list[TrialResult]:
-        spec = tmp_path / "mine.yaml"
-        spec.write_text(text)
+    spec = folder / "mine.yaml"
+    spec.write_text(text)
+    try:
         outcome = run_experiment(spec, places, Settings(runtime=runtime), Display())
-        assert outcome.report is not None
-        return sorted(store.read_trials(outcome.run), key=lambda trial: trial.order)
+    finally:
+        os.sched_setaffinity(0, cores)  # a run leaves the server's cores alone, and a test goes on
+    assert outcome.report is not None
+    return sorted(store.read_trials(outcome.run), key=lambda trial: trial.order)
 
-    yield run_spec
-    os.sched_setaffinity(0, cores)
+
+@pytest.fixture
+def run(places: Places, tmp_path: Path) -> Run:
+    """Run an experiment on the copy of images/."""
+    return lambda text, runtime: run_in(tmp_path, places, text, runtime)
