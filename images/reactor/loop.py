@@ -14,8 +14,7 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from collections.abc import Callable
 
 from common.blocking import FINISH_S, LINGER_S
 from common.calls import Calls
@@ -23,75 +22,7 @@ from common.scoreboard import WAKEUPS, Counts
 from common.service import Service
 from common.session import Life
 from common.sockets import RECEIVE_BYTES
-
-READ: Final = select.EPOLLIN
-WRITE: Final = select.EPOLLOUT
-NOTHING: Final = 0  # epoll still reports that the client has reset the connection
-ALL_SENT: Final = memoryview(b"")
-
-
-class Conversation(Protocol):
-    """What the loop needs of a `Session`."""
-
-    asking: bool
-
-    @property
-    def behind(self) -> bool: ...  # noqa: D102  # as of Session, all of them
-
-    @property
-    def closing(self) -> bool: ...  # noqa: D102
-
-    @property
-    def lingering(self) -> bool: ...  # noqa: D102
-
-    def receive(self, data: bytes) -> bytes: ...  # noqa: D102
-
-    def resume(self, right: bool) -> bytes: ...  # noqa: D102
-
-
-class Source(Protocol):
-    """Where connections come from: a `Listener`, or an acceptor that hands them over."""
-
-    def fileno(self) -> int:
-        """Readable when connections wait."""
-
-    def waiting(self, counts: Counts) -> Iterator[tuple[socket.socket, str]]:
-        """The connections that wait, each with its client's address, and the loop's from now on."""
-
-    def rest_left_s(self) -> float:
-        """Seconds for which it wants to be left alone."""
-
-    def close(self) -> None:
-        """No more connections are wanted."""
-
-
-class Connection:
-    """One connection: its socket, its conversation, and what the kernel has not taken yet."""
-
-    __slots__ = ("ended", "session", "socket", "unsent", "watched")
-
-    def __init__(self, connection: socket.socket, session: Conversation) -> None:
-        self.socket = connection
-        self.session = session
-        self.unsent = ALL_SENT
-        self.watched = READ
-        self.ended = False  # we have said that nothing more comes, and read away what still does (lingering)
-
-
-class Elsewhere(Protocol):
-    """Who makes the answers that the loop does not make itself, and calls `Reactor.resume` with each."""
-
-    def ask(self, asker: Connection) -> None:
-        """A connection's session is `asking`."""
-
-    def ready(self, fd: int) -> None:
-        """A descriptor has been reported that the loop does not know."""
-
-    def left_s(self) -> float | None:
-        """How long the loop may sleep; None: for ever."""
-
-    def close(self) -> None:
-        """Nobody will ask again."""
+from reactor.parts import ALL_SENT, NOTHING, READ, WRITE, Connection, Conversation, Elsewhere, Source
 
 
 class Reactor:

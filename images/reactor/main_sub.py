@@ -24,7 +24,8 @@ from common.service import Service
 from common.sockets import Listener
 from common.threads import Crew
 from reactor.inbox import InboxOfProcess, InboxOfThread
-from reactor.loop import READ, Reactor
+from reactor.loop import Reactor
+from reactor.parts import READ
 
 _NAP_S: Final = 0.001
 

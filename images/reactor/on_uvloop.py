@@ -88,7 +88,7 @@ class Server:
 
     async def _finish(self) -> None:
         """Answer what has been received, close everything."""
-        await asyncio.gather(*self._begun)
+        await asyncio.gather(*self._begun, return_exceptions=True)
         for _ in range(3):  # each turn of the loop delivers what lies in the sockets
             await asyncio.sleep(0)
         for client in tuple(self.clients):

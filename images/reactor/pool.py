@@ -22,7 +22,8 @@ from common.scoreboard import Counts
 from common.service import Service
 from common.session import Session
 from common.threads import Crew
-from reactor.loop import READ, Connection, Reactor
+from reactor.loop import Reactor
+from reactor.parts import READ, Connection
 
 
 def serve(service: Service) -> None:

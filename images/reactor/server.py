@@ -14,7 +14,8 @@ The variants, and who does what in each:
 
 from common.service import Service
 from reactor import main_sub, pool
-from reactor.loop import READ, Reactor
+from reactor.loop import Reactor
+from reactor.parts import READ
 
 
 def main() -> None:
