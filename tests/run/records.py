@@ -3,7 +3,8 @@
 from typing import Any
 
 from harness.evidence import Evidence
-from harness.result import ClientReport, CoreLoad, ServerMark, ServerReport, ServiceUsage, TrialResult
+from harness.histogram import index_of
+from harness.result import BackendReport, ClientReport, CoreLoad, ServerMark, ServerReport, ServiceUsage, TrialResult
 from harness.spec.experiment import Trial
 
 WINDOW_NS = 2_000_000_000
@@ -57,6 +58,19 @@ def server_report(requests: int = 3_001, **changes: Any) -> ServerReport:
         "marks": (mark(1_000_000_000, 501), mark(3_000_000_000, 2_501)),
     }
     return ServerReport.model_validate({**fields, **changes})
+
+
+def backend_report(**changes: Any) -> BackendReport:
+    """A backend that answered each request after 10 ms."""
+    fields: dict[str, Any] = {
+        "requests": 3_002,
+        "answers": 3_002,
+        "connections": 10,
+        "cpu_user_s": 0.5,
+        "cpu_system_s": 0.5,
+        "delays_ns": {index_of(10_000_000): 3_002},
+    }
+    return BackendReport.model_validate({**fields, **changes})
 
 
 def usage(cpu_s: float = 0.5, **changes: Any) -> ServiceUsage:

@@ -6,9 +6,10 @@ import pytest
 
 from harness.evidence import Evidence
 from harness.histogram import index_of
+from harness.result import CoreLoad
 from harness.spec.experiment import Trial
 from harness.verdict import judge
-from tests.run.records import client_report, cores, evidence, mark, server_report, usage
+from tests.run.records import backend_report, client_report, cores, evidence, mark, server_report, usage
 
 STARVED = client_report(connections_served=8, connections_starved=2)
 SATURATED = {"usage": usage(1.95), "cores": cores(server=0.98)}
@@ -118,3 +119,99 @@ def test_an_open_loop_whose_client_sends_late_says_nothing_about_the_server(lag_
     _, verdict, judged_state, _ = judge(judged)
     assert judged_state == state
     assert (verdict.limited_by == "client lag") == (state == "invalid")
+
+
+def behind(**changes: Any) -> Evidence:
+    """A server with a backend of 10 ms on a core of its own, asked 400 times a second."""
+    marks = (mark(1_000_000_000, 501, backend_calls=200), mark(3_000_000_000, 2_501, backend_calls=1_000))
+    loads = {**cores(), "backend": CoreLoad(cpus=(2,), busy=0.3, stolen=0.0)}
+    fields: dict[str, Any] = {
+        "trial": Trial.model_validate(
+            {"load": {"connections": 10, "window": "2 s"}, "handler": {"backend": {"delay": "10 ms"}}}
+        ),
+        "server": server_report(backend_calls=3_001, backend_errors=0, marks=marks),
+        "backend": backend_report(),
+        "backend_usage": usage(0.4),
+        "cores": loads,
+    }
+    return evidence(**{**fields, **changes})
+
+
+FAILING = {
+    "client": client_report(**errors(status=500)),
+    "server": server_report(2_501, backend_calls=3_001, backend_errors=500),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "culprit", "state"),
+    [
+        ({}, "nobody", "ok"),
+        ({"backend_usage": usage(1.9)}, "backend", "invalid"),
+        ({"backend_usage": usage(1.9), **SATURATED}, "server cpu", "ok"),
+        ({"cores": cores(client=0.95), "backend_usage": usage(1.5)}, "backend", "invalid"),  # on the client's core
+        ({"cores": cores(client=0.95), "backend_usage": usage(0.1)}, "client cpu", "invalid"),  # others took it
+        (FAILING, "backend", "marked"),
+        ({**FAILING, **SATURATED}, "errors", "marked"),  # a server that does not get round to reading its answers
+        ({"workers": 4, "concurrency": "workers"}, "worker pool", "ok"),  # 400/s x 10 ms: all four wait
+        ({"workers": 4, "concurrency": "workers", "cores": cores(client=0.99)}, "worker pool", "ok"),
+        ({"workers": 8, "concurrency": "workers"}, "nobody", "ok"),  # half of them
+        ({"workers": 4, "client": client_report(in_flight_integral_s=6.0, residence_s=6.0)}, "nobody", "ok"),
+        ({"workers": 4, "backend": None}, "nobody", "ok"),
+    ],
+)
+def test_the_verdict_knows_the_backend(changes: dict[str, Any], culprit: str, state: str) -> None:
+    _, verdict, judged_state, reason = judge(behind(**changes))
+    assert (verdict.limited_by, judged_state) == (culprit, state), reason
+
+
+@pytest.mark.parametrize(("workers", "claimed"), [(None, False), (4, True)])
+def test_beside_the_client_a_backend_allows_no_absolute_capacity_but_that_of_a_pool(
+    workers: int | None, claimed: bool
+) -> None:
+    checks, verdict, _, _ = judge(behind(cores=cores(), workers=workers))
+    assert ("no absolute capacity" not in verdict.evidence) == claimed
+    assert "the backend shared the client's" in next(check.detail for check in checks if check.name == "apart")
+    assert "no absolute capacity" not in judge(behind())[1].evidence
+
+
+FAULTY = Trial.model_validate({"load": {"connections": 10, "window": "2 s"}, "handler": {"fault": "crash"}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"client": STARVED}, "served"),
+        ({"client": client_report(**errors(reset=1))}, "errors"),
+        ({"client": client_report(in_flight_integral_s=21.0)}, "littles-law"),
+        ({"server": server_report(3_000)}, "server-count"),
+        ({"client": client_report(per_100ms=(200,) * 7 + (0,) * 6 + (86,) * 7)}, "steady"),
+    ],
+)
+def test_what_a_fault_that_was_asked_for_breaks_does_not_mark_the_trial_and_is_kept(
+    changes: dict[str, Any], check: str
+) -> None:
+    doubted = next(found for found in judge(evidence(**changes))[0] if found.name == check)
+    checks, _, state, _ = judge(evidence(trial=FAULTY, **changes))
+    found = next(found for found in checks if found.name == check)
+    assert (doubted.passed, found.passed, state) == (False, None, "ok")
+    assert found.detail == f"a fault was asked for; {doubted.detail}"
+
+
+@pytest.mark.parametrize("changes", [{"cores": cores(server=0.4)}, {"cores": cores(client_cpu=1)}])
+def test_what_is_not_the_faults_doing_marks_its_trial_all_the_same(changes: dict[str, Any]) -> None:
+    assert judge(evidence(trial=FAULTY, **changes))[2] == "marked"
+
+
+@pytest.mark.parametrize(
+    ("changes", "culprit"),
+    [
+        ({}, "nobody"),
+        ({"server": None, "usage": None}, "fault"),  # it did not live to report
+        ({"client": client_report(per_100ms=(150,) * 13 + (7,) * 2 + (0,) * 5)}, "fault"),  # nothing moves any more
+        ({"client": client_report(**errors(reset=500))}, "fault"),
+        (SATURATED, "server cpu"),
+    ],
+)
+def test_a_fault_gave_out_where_the_server_did_not_survive_it(changes: dict[str, Any], culprit: str) -> None:
+    assert judge(evidence(trial=FAULTY, **changes))[1].limited_by == culprit
