@@ -191,7 +191,7 @@ class MemoryLook(Record):
     pss_file_bytes: int | None = Field(description="Of this, pages of files: programs and libraries.")
     page_table_bytes: int | None = Field(description="Page tables of its processes (VmPTE).")
     kernel_stack_bytes: int = Field(
-        description="Its threads, times the size of a thread's stack in the kernel (16 KiB on x86-64; from the host's sum over all threads)."
+        description="Its threads, times the size of a thread's stack in the kernel (16 KiB, or a page where pages are larger)."
     )
     connections: int | None = Field(
         description="Accepted connections that its processes hold; none where the sockets cannot be seen, as in another network namespace."

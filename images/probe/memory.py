@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 from probe.files import Gone, read
 
-_USUAL_STACK_BYTES = 16 << 10  # THREAD_SIZE of x86-64, and of arm64 with pages of 4 KiB
+KERNEL_STACK_BYTES = max(16 << 10, os.sysconf("SC_PAGE_SIZE"))
+"""A thread's stack in the kernel: THREAD_SIZE of x86-64 and arm64, a constant of their builds.
+
+The kernel tells the sum over all threads of the host only (KernelStack of /proc/meminfo), and dividing it by their
+number goes wrong as soon as there are many dead who have not been waited for: they are counted, and have no stack.
+"""
 
 
 class Pages(NamedTuple):
@@ -39,16 +44,3 @@ def pages(proc: str, pids: Sequence[int]) -> Pages | None:
 def _kib(content: bytes, name: bytes) -> int:
     at = content.find(name)
     return int(content[at + len(name) :].split(None, 1)[0]) if at >= 0 else 0
-
-
-def stack_bytes(proc: str) -> int:
-    """Size of a thread's stack in the kernel, from what all threads of the host have together.
-
-    The kernel tells only the sum. Stacks are powers of two, and a sum over hundreds of threads is within a few
-    per cent of their number times their size.
-    """
-    kib = _kib(b"\n" + read(f"{proc}/meminfo"), b"\nKernelStack:")
-    threads = int(read(f"{proc}/loadavg").split()[3].partition(b"/")[2])
-    page = os.sysconf("SC_PAGE_SIZE")
-    sizes = [page << doublings for doublings in range(6)]
-    return min(sizes, key=lambda size: abs(size * threads - kib * 1024)) if kib else max(page, _USUAL_STACK_BYTES)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from probe.cgroups import CgroupV1, CgroupV2
 from probe.files import Gone
-from probe.memory import pages, stack_bytes
+from probe.memory import KERNEL_STACK_BYTES, pages
 from probe.processes import ENDED, Stat, Table, cpu_s, descriptors, faults, read_stat, switches
 from probe.sockets import held, structure_bytes
 
@@ -117,7 +117,7 @@ class Service:
                 "pss_bytes": own and own.pss_bytes,
                 "pss_file_bytes": own and own.pss_file_bytes,
                 "page_table_bytes": own and own.table_bytes,
-                "kernel_stack_bytes": look.threads * stack_bytes(self._proc),
+                "kernel_stack_bytes": look.threads * KERNEL_STACK_BYTES,
                 "connections": sockets and sockets.connections,
                 "socket_queued_bytes": sockets and sockets.queued_bytes,
                 "socket_reserved_bytes": sockets and sockets.reserved_bytes,

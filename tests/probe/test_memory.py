@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.result import MemoryLook
-from probe.memory import stack_bytes
+from probe.memory import KERNEL_STACK_BYTES
 from probe.sockets import Held, held, structure_bytes
 from tests.probe.conftest import DEADLINE_S, Probe, Target
 
@@ -74,23 +74,18 @@ def test_every_thread_has_a_stack_in_the_kernel(probe: Probe, target: Target) ->
     """
     look = weighed(probe, pid=target(script).pid)
     assert look.threads == 10
-    assert look.kernel_stack_bytes == 10 * stack_bytes("/proc")
+    assert look.kernel_stack_bytes == 10 * KERNEL_STACK_BYTES
 
 
-@pytest.mark.parametrize(
-    ("kib", "threads", "expected"),
-    [(16_000, 1_000, 16 << 10), (15_500, 1_000, 16 << 10), (32_900, 1_000, 32 << 10), (8_000, 1_000, 8 << 10)],
-)
-def test_the_size_of_a_stack_follows_from_the_hosts_sum(tmp_path: Path, kib: int, threads: int, expected: int) -> None:
-    (tmp_path / "meminfo").write_text(f"MemTotal: 24000000 kB\nKernelStack:        {kib} kB\nPageTables: 3436 kB\n")
-    (tmp_path / "loadavg").write_text(f"0.72 0.61 1.30 3/{threads} 28067\n")
-    assert stack_bytes(str(tmp_path)) == expected
-
-
-def test_the_size_of_a_stack_is_the_usual_one_where_the_host_does_not_tell(tmp_path: Path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal: 24000000 kB\n")
-    (tmp_path / "loadavg").write_text("0.72 0.61 1.30 3/131 28067\n")
-    assert stack_bytes(str(tmp_path)) == 16 << 10
+def test_a_stack_is_as_large_as_the_hosts_sum_over_all_threads_says() -> None:
+    """Within a factor: threads come and go between the two readings, and the dead are counted without a stack."""
+    kib = next(line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if "KernelStack" in line)
+    living = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    threads = 0
+    for pid in living:
+        with suppress(OSError):
+            threads += len(list(Path(f"/proc/{pid}/task").iterdir()))
+    assert KERNEL_STACK_BYTES / 1.9 < int(kib) * 1024 / threads < KERNEL_STACK_BYTES * 1.9
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
