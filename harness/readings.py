@@ -97,8 +97,8 @@ def little(client: ClientReport, server: ServerReport | None) -> Little | None:
     if not client.completed_in_window:
         return None
     counted, by = throughput_rps(client), "the client"
-    if server is not None and marks_fit(client, server):
-        counted, by = server_rate_rps(server) or 0.0, "the server"
+    if server is not None and marks_fit(client, server) and (rate := server_rate_rps(server)) is not None:
+        counted, by = rate, "the server"
     in_flight = client.in_flight_integral_s / window_s(client)
     return Little(in_flight, counted, client.residence_s / client.completed_in_window, by)
 

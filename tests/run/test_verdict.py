@@ -67,6 +67,14 @@ def test_without_counts_the_server_is_not_checkable_rather_than_failed() -> None
     assert state == "ok"
 
 
+def test_a_server_that_counts_no_requests_has_its_other_checks_judged_by_the_clients_count() -> None:
+    marks = tuple(mark(at_ns, 0).model_copy(update={"requests": None}) for at_ns in (1_000_000_000, 3_000_000_000))
+    checks, _, state, _ = judge(evidence(server=server_report(marks=marks).model_copy(update={"requests": None})))
+    by_name = {check.name: check for check in checks}
+    assert (by_name["server-count"].passed, by_name["littles-law"].passed, state) == (None, True, "ok")
+    assert "the client's count" in by_name["littles-law"].detail
+
+
 def test_of_a_foreign_server_only_the_client_is_judged() -> None:
     judged = evidence(concurrency=None, server=None, usage=None, cores=None, client=STARVED)
     _, verdict, state, _ = judge(judged)
