@@ -17,6 +17,7 @@ _IN_A_ROW: Final = 1 << 2  # IOSQE_IO_LINK: the next entry starts when this one 
 _CHOOSE_BUFFER: Final = 1 << 5  # IOSQE_BUFFER_SELECT
 _QUIET: Final = 1 << 6  # IOSQE_CQE_SKIP_SUCCESS
 _POLLIN: Final = 1
+_ALL_OF_IT: Final = int(socket.MSG_WAITALL | socket.MSG_NOSIGNAL)  # an int: an enum is slow to compute with
 _CANCEL_ALL, _CANCEL_ANY = 1 << 0, 1 << 2
 _BYTES_AT: Final = bytes.__basicsize__ - 1  # from a bytes object's address to its first byte (PyBytesObject)
 _TIMESPEC: Final = struct.Struct("=qq")
@@ -52,8 +53,8 @@ def receive(fd: int, token: int, flags: int = 0) -> bytes:
 
 def send(fd: int, data: bytes, sent: int, token: int) -> bytes:
     """Send all of `data` from the byte `sent` on; completed when the kernel has taken the last byte, or cannot."""
-    flags = socket.MSG_WAITALL | socket.MSG_NOSIGNAL
-    return _SQE.pack(_SEND, 0, 0, fd, 0, id(data) + _BYTES_AT + sent, len(data) - sent, flags, token, 0, 0, 0, 0)
+    at = address_of(data) + sent
+    return _SQE.pack(_SEND, 0, 0, fd, 0, at, len(data) - sent, _ALL_OF_IT, token, 0, 0, 0, 0)
 
 
 def connect(fd: int, address: bytes, token: int) -> bytes:

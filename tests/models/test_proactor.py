@@ -104,6 +104,31 @@ def test_more_bodies_at_once_than_there_are_buffers_all_arrive(folder: Path) -> 
             assert client.response().body == body
 
 
+@pytest.mark.slow
+def test_more_operations_than_the_ring_holds_are_handed_over_in_turns(folder: Path) -> None:
+    with serving(MODEL, folder, limits=["--nofile=4096"]) as server:
+        clients = [server.client() for _ in range(2_500)]
+        assert {client.ask(GET).status for client in clients} == {200}
+        server.process.send_signal(signal.SIGSTOP)
+        for client in clients:
+            client.send(GET)
+        server.process.send_signal(signal.SIGCONT)
+        assert {client.response().status for client in clients} == {200}
+        end = server.stop()  # which cancels a receive of each of them
+        assert all(client.at_end() for client in clients)
+    assert (end.requests, end.connections) == (5_000, 2_500)
+
+
+@pytest.mark.slow
+def test_out_of_descriptors_clients_wait_for_their_turn(folder: Path, options: dict[str, int]) -> None:
+    with serving(MODEL, folder, limits=["--nofile=32"], options=options) as server:
+        clients = [server.client() for _ in range(200)]
+        for client in clients:
+            client.send(GET_AND_CLOSE)
+        assert {client.response().status for client in clients} == {200}
+        assert server.stop().requests == 200
+
+
 def test_no_client_gets_what_is_another_s_when_connections_are_reset_in_between(folder: Path) -> None:
     """Descriptors are given again at once: a completion must never reach the next owner of its number."""
     reset = struct.pack("ii", 1, 0)
