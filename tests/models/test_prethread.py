@@ -26,11 +26,11 @@ from tests.models.support import (
 from tests.models.threads import (
     VARIANTS,
     Case,
+    are_silent,
     at_once,
     each_in_three_processes,
     each_prethread,
-    is_silent,
-    owner,
+    owners,
     slow_backend,
 )
 
@@ -41,6 +41,7 @@ def workers(case: Case) -> int:
     return int(case.options["processes"]) * int(case.options["threads"])
 
 
+@pytest.mark.slow
 @each_prethread
 def test_as_many_connections_as_threads_are_served_and_the_others_wait_for_one_to_be_free(
     case: Case, folder: Path
@@ -51,7 +52,7 @@ def test_as_many_connections_as_threads_are_served_and_the_others_wait_for_one_t
         waiting = [server.client() for _ in range(3)]
         for client in waiting:
             client.send(GET)
-        assert all(is_silent(client) for client in waiting)
+        assert are_silent(*waiting)
         assert _in_listen_queue(server) == len(waiting)  # in the kernel's queue, where one can see that they wait
         for _ in range(len(waiting)):
             assert served.pop(0).ask(GET_AND_CLOSE).status == 200
@@ -80,20 +81,21 @@ def test_the_spread_over_the_workers_adds_up(case: Case, folder: Path) -> None:
     assert min(spread) >= 1
 
 
+@pytest.mark.slow
 @each_in_three_processes
 def test_a_killed_process_is_replaced_and_what_it_counted_stays(case: Case, folder: Path) -> None:
     with serving(case.model, folder, options=case.options) as server:
         clients = [server.client() for _ in range(workers(case))]
         assert {client.ask(GET).status for client in clients} == {200}
-        victim = owner(server, clients[0])
-        lost = [client for client in clients if owner(server, client) == victim]
-        os.kill(victim, signal.SIGKILL)
+        pids = owners(server, clients)
+        os.kill(pids[0], signal.SIGKILL)
+        lost = [client for client, pid in zip(clients, pids, strict=True) if pid == pids[0]]
         assert all(client.at_end() for client in lost)
         others = [client for client in clients if client not in lost]
         assert {client.ask(GET).status for client in others} == {200}
         late = [server.client() for _ in lost]
         assert {client.ask(GET).status for client in late} == {200}
-        assert owner(server, late[0]) not in {victim, *(owner(server, client) for client in others)}
+        assert not set(owners(server, late)) & set(pids)
         end = server.stop()
     assert (end.requests, end.connections, end.forks) == (6 + 4 + 2, 6 + 2, 3 + 1)
     assert end.connections_by_worker is not None
@@ -120,6 +122,7 @@ def test_a_server_whose_threads_are_all_taken_can_be_stopped(case: Case, folder:
     assert (end.requests, end.connections) == (workers(case), workers(case))
 
 
+@pytest.mark.slow
 @each_prethread
 def test_a_stop_under_load_loses_no_answer(case: Case, folder: Path) -> None:
     """What clients got is at most what the server counted, and at most one more per client was under way."""

@@ -11,12 +11,13 @@ from tests.models.support import GET, PATIENCE_S, Client, Server, serving, wait_
 from tests.models.threads import (
     FAULT,
     Case,
+    are_silent,
     at_once,
     each_case,
     each_in_one_process,
     each_in_three_processes,
-    is_silent,
-    owner,
+    each_with_several_threads,
+    owners,
     slow_backend,
 )
 
@@ -29,6 +30,7 @@ def ask_often(server: Server) -> None:
         assert client.ask(GET).status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stats", ["lock", "per-thread", "off"])
 @each_case
 def test_requests_are_counted_exactly_under_concurrent_load_or_not_at_all(case: Case, stats: str, folder: Path) -> None:
@@ -41,6 +43,7 @@ def test_requests_are_counted_exactly_under_concurrent_load_or_not_at_all(case: 
     assert end.connections == CLIENTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stats", ["lock", "per-thread"])
 @each_case
 def test_a_mark_taken_under_load_neither_blocks_nor_miscounts(case: Case, stats: str, folder: Path) -> None:
@@ -104,6 +107,7 @@ def test_a_handler_that_ends_its_process_takes_every_connection(
         assert server.process.wait(PATIENCE_S) == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["crash", "exit"])
 @each_in_three_processes
 def test_a_handler_that_ends_its_process_takes_that_processs_connections_only(
@@ -112,10 +116,10 @@ def test_a_handler_that_ends_its_process_takes_that_processs_connections_only(
     with serving(case.model, folder, options=case.options, fault=fault) as server:
         clients = [server.client() for _ in range(6)]
         assert {client.ask(GET).status for client in clients} == {200}
-        owners = [owner(server, client) for client in clients]
-        assert sorted(map(owners.count, set(owners))) == [2, 2, 2]
+        pids = owners(server, clients)
+        assert sorted(map(pids.count, set(pids))) == [2, 2, 2]
         clients[0].send(FAULT)
-        lost = [client for client, pid in zip(clients, owners, strict=True) if pid == owners[0]]
+        lost = [client for client, pid in zip(clients, pids, strict=True) if pid == pids[0]]
         assert all(client.at_end() for client in lost)
         assert {client.ask(GET).status for client in clients if client not in lost} == {200}
         assert {server.client().ask(GET).status for _ in lost} == {200}  # of the new process
@@ -124,42 +128,31 @@ def test_a_handler_that_ends_its_process_takes_that_processs_connections_only(
 
 
 @pytest.mark.slow
-@each_in_one_process
-def test_a_deadlock_stops_every_thread_of_the_process(case: Case, folder: Path) -> None:
-    with serving(case.model, folder, options=case.options, fault="deadlock") as server:
-        clients = [server.client() for _ in range(4)]
-        _deadlock(*clients[:2])
-        for client in clients[2:]:
-            client.send(GET)
-        assert all(is_silent(client) for client in clients)
-        assert server.stop().connections == 4  # what cannot go on does not keep the server from its end
-
-
-@pytest.mark.slow
-@each_in_three_processes
-def test_a_deadlock_stops_one_process_and_the_others_go_on(case: Case, folder: Path) -> None:
+@each_with_several_threads
+def test_threads_in_a_deadlock_stop_their_process_and_keep_nobody_from_the_end(case: Case, folder: Path) -> None:
     with serving(case.model, folder, options=case.options, fault="deadlock") as server:
         clients = [server.client() for _ in range(6)]
         assert {client.ask(GET).status for client in clients} == {200}
-        owners = [owner(server, client) for client in clients]
-        stuck = [client for client, pid in zip(clients, owners, strict=True) if pid == owners[0]]
-        _deadlock(*stuck)
-        others = [client for client in clients if client not in stuck]
-        assert {client.ask(GET).status for client in others * 3} == {200}
-        assert all(is_silent(client) for client in stuck)
-        others[0].close()
-        assert server.client().ask(GET).status == 200
+        pids = owners(server, clients)
+        guilty, rival, *near = [client for client, pid in zip(clients, pids, strict=True) if pid == pids[0]]
+        _deadlock(guilty, rival)
+        for client in near:
+            client.send(GET)
+        assert are_silent(guilty, rival, *near)
+        far = [client for client in clients if client not in (guilty, rival, *near)]
+        assert all(client.ask(GET).status == 200 for client in far)
+        assert server.stop().connections == 6
 
 
 @pytest.mark.slow
-@each_case
-def test_a_handler_that_hangs_takes_its_thread_only(case: Case, folder: Path) -> None:
+@each_with_several_threads
+def test_a_thread_that_hangs_takes_nobody_with_it_and_keeps_nobody_from_the_end(case: Case, folder: Path) -> None:
     with serving(case.model, folder, options=case.options, fault="hang") as server:
         guilty, *others = [server.client() for _ in range(4)]
         guilty.send(FAULT)
         for _ in range(3):
             assert {client.ask(GET).status for client in others} == {200}
-        assert is_silent(guilty)
+        assert are_silent(guilty)
         assert server.stop().requests == 9
 
 
@@ -172,7 +165,7 @@ def _deadlock(guilty: Client, rival: Client) -> None:
 
     def are_stuck() -> bool:
         for client, request in requests.items():
-            if not is_silent(client):
+            if not are_silent(client):
                 assert client.response().status == 200
                 client.send(request)
                 return False

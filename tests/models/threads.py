@@ -1,6 +1,7 @@
 """What tests of servers with threads share: the cases, who serves a connection, clients at once, a backend."""
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -42,29 +43,28 @@ each_prethread = pytest.mark.parametrize(
 )
 each_in_one_process = pytest.mark.parametrize("case", ONE_PROCESS, ids=str)
 each_in_three_processes = pytest.mark.parametrize("case", THREE_PROCESSES, ids=str)
+each_with_several_threads = pytest.mark.parametrize(
+    "case", [TPC, prethread("handoff", 1, 8), prethread("accept", 3)], ids=str
+)
 each_case = pytest.mark.parametrize("case", ONE_PROCESS + THREE_PROCESSES, ids=str)
 
 
-def owner(server: Server, client: Client) -> int:
-    """The process that serves this connection. It must have had an answer, so that it has been accepted."""
-    port = client.socket.getsockname()[1]
-    for process in psutil.Process(server.pid).children() or [psutil.Process(server.pid)]:
-        if any(connection.raddr and connection.raddr.port == port for connection in process.net_connections("tcp")):
-            return process.pid
-    raise AssertionError(f"nobody serves the connection from port {port}")
+def owners(server: Server, clients: Sequence[Client]) -> list[int]:
+    """The process that serves each connection. They must have been answered once, so that they have been accepted."""
+    main = psutil.Process(server.pid)
+    by_port = {
+        connection.raddr.port: process.pid
+        for process in main.children() or [main]
+        for connection in process.net_connections("tcp4")
+        if connection.raddr
+    }
+    return [by_port[client.socket.getsockname()[1]] for client in clients]
 
 
-def is_silent(client: Client) -> bool:
-    """Whether the server says nothing to this client."""
-    client.socket.settimeout(SILENCE_S)
-    try:
-        said = client.socket.recv(1, socket.MSG_PEEK)
-    except TimeoutError:
-        return True
-    finally:
-        client.socket.settimeout(PATIENCE_S)
-    assert said, "the server has closed"
-    return False
+def are_silent(*clients: Client) -> bool:
+    """Whether the server neither says anything to one of these clients nor closes."""
+    readable, _, _ = select.select([client.socket for client in clients], [], [], SILENCE_S)
+    return not readable
 
 
 def at_once(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
