@@ -15,7 +15,7 @@ from pydantic import BaseModel
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from harness.result import ClientReport, ServerReport  # noqa: E402 (run as a script, the checkout must be found first)
+from harness.result import BackendReport, ClientReport, ServerReport  # noqa: E402 (run as a script, the checkout must be found first)
 from harness.spec.contract import BackendConfig, ClientConfig, ProbeConfig, ServerConfig  # noqa: E402
 from harness.spec.model import Model  # noqa: E402
 from harness.spec.schema import experiment_schema, schema_of  # noqa: E402
@@ -29,6 +29,7 @@ CONTRACT: dict[str, type[BaseModel]] = {
     "client-report": ClientReport,
     "probe-config": ProbeConfig,
     "backend-config": BackendConfig,
+    "backend-report": BackendReport,
 }
 TABLES: dict[str, Callable[[], str]] = {
     "spec-keys": reference.spec_keys,
