@@ -14,18 +14,9 @@ from typing import Any
 
 from harness.histogram import index_of
 from harness.plan import Plan, PlannedTrial
-from harness.result import (
-    ClientReport,
-    CoreLoad,
-    MemoryLook,
-    ServerMark,
-    ServerReport,
-    ServiceUsage,
-    State,
-    TrialResult,
-    Verdict,
-)
+from harness.result import ClientReport, CoreLoad, State, TrialResult, Verdict
 from harness.spec.experiment import Experiment, Trial
+from tests.tools.synthetic_server import server_of, usage_of
 
 WINDOW_S = 2.0
 
@@ -143,7 +134,6 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
     state: State = "ok" if wanted == "half-written" else wanted  # type: ignore[assignment]
     rate = shape.speed(planned.factors) * chance.lognormvariate(0, shape.spread)
     failed = state in ("failed", "void")
-    connections = planned.trial.load.connections
     client = None if failed else _client(planned, shape, rate, chance)
     return TrialResult(
         **planned.model_dump(include={"id", "point", "repeat", "block", "order", "factors"}),
@@ -155,8 +145,8 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
         elapsed_s=3.0 + (overhead := 1.2 + chance.random() * 0.4),
         overhead_s=overhead,
         client=client,
-        servers={} if client is None else {"server": _server(planned, client)},
-        usage={} if client is None else {"server": _usage(planned, client, connections, chance)},
+        servers={} if client is None else {"server": server_of(planned, client)},
+        usage={} if client is None else {"server": usage_of(planned, client, chance)},
         cores={}
         if client is None
         else {
@@ -215,76 +205,4 @@ def _client(planned: PlannedTrial, shape: Shape, rate: float, chance: random.Ran
 def _histogram(mean_s: float, count: int, chance: random.Random) -> dict[int, int]:
     return dict(
         sorted(Counter(index_of(int(mean_s * 1e9 * chance.lognormvariate(0, 0.3))) for _ in range(count)).items())
-    )
-
-
-def _server(planned: PlannedTrial, client: ClientReport) -> ServerReport:
-    model, done = planned.factors.get("model", "reactor"), client.completed_in_window
-    made = done if planned.trial.load.lifetime == "per-request" else 0
-
-    def mark(at_ns: int, requests: int, connections: int) -> ServerMark:
-        counters = {
-            "at_ns": at_ns,
-            "requests": requests,
-            "connections": connections,
-            "forks": connections if model == "ppc" else 0,
-            "threads": connections if model == "tpc" else 0,
-            "wakeups": requests // 4 if model == "reactor" else connections // 50,
-            "voluntary_switches": 0,
-            "involuntary_switches": 0,
-        }
-        return ServerMark.model_validate(counters)
-
-    start, end = client.window_start_ns, client.window_end_ns
-    held = planned.trial.load.connections
-    marks = (mark(start, 1_000, held), mark(end, 1_000 + done, held + made))
-    return ServerReport(
-        **marks[1].model_dump(),
-        model=model,
-        python="3.13",
-        switch_interval_s=0.005,
-        marks=marks,
-    )
-
-
-_HELD_BYTES = {"ppc": 1_500_000, "tpc": 120_000}
-"""Memory that a connection holds, by model; 4,000 bytes with any other."""
-
-
-def _usage(planned: PlannedTrial, client: ClientReport, held: int, chance: random.Random) -> ServiceUsage:
-    model, kept = planned.factors.get("model", "reactor"), planned.trial.load.lifetime == "keep-alive"
-    each = _HELD_BYTES.get(model, 4_000)
-    return ServiceUsage(
-        interval_s=WINDOW_S,
-        cores=1,
-        cpu_user_s=0.8 * WINDOW_S,
-        cpu_system_s=0.19 * WINDOW_S,
-        memory_bytes=20_000_000 + each * held + chance.randrange(100_000),
-        processes=1 + held if model == "ppc" else 1,
-        threads=1 + held if model in _HELD_BYTES else 1,
-        voluntary_switches_per_s=client.completed_in_window * 0.3 / WINDOW_S,
-        involuntary_switches_per_s=50.0,
-        throttled_s=0.0,
-        minor_faults_per_s=client.completed_in_window * (440.0 if model == "ppc" and not kept else 0.02) / WINDOW_S,
-        major_faults_per_s=0.0,
-        descriptors=6 + (0 if model == "ppc" else held),
-        idle=_look(0, 20_000_000) if kept else None,
-        plateau=_look(held, 20_000_000 + each * held + chance.randrange(1_000)) if kept else None,
-    )
-
-
-def _look(connections: int, pss_bytes: int) -> MemoryLook:
-    return MemoryLook(
-        at_ns=10**9,
-        processes=1,
-        threads=1,
-        pss_bytes=pss_bytes,
-        pss_file_bytes=3_000_000,
-        page_table_bytes=60_000,
-        kernel_stack_bytes=16_384,
-        connections=connections,
-        socket_queued_bytes=0,
-        socket_reserved_bytes=0,
-        socket_structure_bytes=3_584 * connections,
-        cgroup_bytes=None,
     )
