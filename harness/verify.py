@@ -109,7 +109,7 @@ def verify_model(
                 tell(outcome)
         finally:
             stage.runtime.clean()
-        return Verified(folder, values, stage.runtime.name, short, outcomes, bench.notes)
+        return Verified(folder, values, stage.runtime.name, short, tuple(outcomes), tuple(bench.notes))
 
 
 def line_of(outcome: Outcome) -> str:
@@ -134,16 +134,23 @@ def differences(model: Model, options: Mapping[str, Scalar]) -> dict[str, str]:
         SpecError: `differs` names what is no check.
     """
     names = [check.name for check in CHECKS]
-    unknown = [name for name in model.differs if name not in names]
-    if unknown:
-        fix = "see docs/conformance.md for their names"
-        raise SpecError(
-            [f"{FILE}: `differs`: there is no check {name!r}; {did_you_mean(name, names, fix)}" for name in unknown]
-        )
     entries = {
         name: entry if isinstance(entry, Difference) else Difference(reason=entry)
         for name, entry in model.differs.items()
     }
+    fix = "see docs/conformance.md for their names"
+    problems = [
+        f"{FILE}: `differs`: there is no check {name!r}; {did_you_mean(name, names, fix)}"
+        for name in entries
+        if name not in names
+    ] + [
+        f"{FILE}: `differs`: {name}: there is no option {option!r}; {did_you_mean(option, model.options, 'name one of its own')}"
+        for name, entry in entries.items()
+        for option in entry.when
+        if option not in model.options
+    ]
+    if problems:
+        raise SpecError(problems)
     return {
         name: entry.reason
         for name, entry in entries.items()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.conformance.findings import Failed, NotApplicable
+from harness.conformance.findings import Failed, Gone, NotApplicable
 from harness.conformance.messages import GET_AND_CLOSE, require_right
 from harness.conformance.wire import Answer, Connection
 from harness.deploy import Deployed, server_up
@@ -33,7 +33,7 @@ class Scale:
     patient: bool  # whether checks that must wait for seconds are made
 
 
-FULL = Scale(every=1, connections=10_000, settling=1_000, idle=1_000, examples=250, patient=True)
+FULL = Scale(every=1, connections=10_000, settling=1_000, idle=1_000, examples=400, patient=True)
 SHORT = Scale(every=9, connections=500, settling=100, idle=100, examples=40, patient=False)
 
 
@@ -54,13 +54,13 @@ class Server:
             Gone: nobody listens.
             Silent: the connection was not made in time.
         """
-        connection = Connection(self.address, self._bench.until_s)
+        connection = self._connection()
         self._connections.append(connection)
         return connection
 
     def ask_once(self, request: bytes = GET_AND_CLOSE) -> Answer:
         """One request on a connection of its own."""
-        connection = Connection(self.address, self._bench.until_s)
+        connection = self._connection()
         try:
             return connection.ask(request)
         finally:
@@ -75,14 +75,21 @@ class Server:
         try:
             require_right(self.ask_once(), None, GET_AND_CLOSE)
         except Failed as failed:
-            ended = "" if self.service.running() else f"; it has ended, its last output:\n{self.service.logs()[-800:]}"
-            raise Failed(f"afterwards the server does not serve others: {failed}{ended}") from None
+            raise Failed(f"afterwards the server does not serve others: {failed}") from None
 
     def close_all(self) -> None:
         """Close what the check has left open."""
         for connection in self._connections:
             connection.close()
         self._connections.clear()
+
+    def _connection(self) -> Connection:
+        try:
+            return Connection(self.address, self._bench.until_s)
+        except Gone as gone:
+            if self.service.running():
+                raise
+            raise Gone(f"{gone}; the server has ended, its last output:\n{self.service.logs()[-800:]}") from None
 
 
 class Bench:

@@ -13,7 +13,7 @@ class Footprint:
 
     descriptors: int | None
     processes: int
-    threads: int
+    threads: int  # beside each process's first
     memory_bytes: int | None  # proportional set size: pages that processes share count once
 
     @property
@@ -34,8 +34,8 @@ def footprint(pid: int) -> Footprint | None:
     processes = threads = 0
     for process in tree:
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
-            threads += process.num_threads()
             processes += 1
+            threads += max(0, process.num_threads() - 1)
             descriptors = _plus(descriptors, _descriptors(process))
             memory = _plus(memory, _pss_bytes(process.pid))
     return Footprint(descriptors, processes, threads, memory)

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import time
+from collections.abc import Sequence
 
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
@@ -40,6 +41,19 @@ _WORDS = (
     b":",
     b"%00",
 )
+_METHODS = (b"GET", b"HEAD", b"get", b"CONNECT", b"TRACE", b"PRI", b"\t")
+_TARGETS = (b"a", b"/", b"..", b"?", b"#", b"*", b"%", b"%00", b"%zz", b"\\", b"http://", b"a" * 9_000)
+_VERSIONS = (b"HTTP/", b"1.1", b"1.10", b"2.0", b"http/1.1", b" ")
+_FIELDS = (
+    (b"Content-Length", b"3"),
+    (b"Transfer-Encoding", b"chunked"),
+    (b"Connection", b"close"),
+    (b"Expect", b"100-continue"),
+    (b"Upgrade", b"h2c"),
+    (b"Range", b"bytes=1-0"),
+)
+_NAMES = (b"A", b"Content-Length", b"Transfer-Encoding", b"Host", b"Connection", b" ", b"_")
+_VALUES = (b"3", b"-1", b"chunked", b"identity", b"close", b",", b";", b'"', b"a" * 9_000, b"99999999999999999999")
 
 
 @st.composite
@@ -53,7 +67,26 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
-streams = mutated() | st.lists(st.sampled_from(_WORDS) | st.binary(max_size=6), max_size=12).map(b"".join)
+def _pieces(words: Sequence[bytes], most: int) -> st.SearchStrategy[bytes]:
+    return st.lists(st.sampled_from(words) | st.binary(max_size=4), max_size=most).map(b"".join)
+
+
+@st.composite
+def built(draw: st.DrawFn) -> bytes:
+    """A request made of its parts, unusual ones among them, and one of them wrong or none."""
+    wrong = draw(st.sampled_from(("nothing", "method", "version", "field", "body")))
+    method = draw(_pieces(_METHODS, 3) if wrong == "method" else st.sampled_from((b"GET", b"POST", b"BREW")))
+    target = b"/" + b"".join(draw(st.lists(st.sampled_from(_TARGETS), max_size=3)))
+    version = draw(_pieces(_VERSIONS, 2)) if wrong == "version" else b"HTTP/1.1"
+    fields = draw(st.lists(st.sampled_from(_FIELDS), max_size=2))
+    if wrong == "field":
+        fields.append((draw(_pieces(_NAMES, 2)), draw(_pieces(_VALUES, 3))))
+    body = draw(_pieces(_WORDS, 4)) if wrong == "body" else b""
+    lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+    return b"%b %b %b\r\nHost: a\r\n%b\r\n%b" % (method, target, version, lines, body)
+
+
+streams = _pieces(_WORDS, 12) | built() | mutated()  # the simplest first: towards it is shrunk
 
 
 def generated(bench: Bench) -> str:
