@@ -32,7 +32,7 @@ def serve(service: Service) -> None:
     reactor.epoll.register(service, READ)  # signals wake it
     workers = Workers(service, service.option("threads", int), partial(reactor.resume, right=True))
     reactor.epoll.register(workers, READ)
-    reactor.elsewhere = workers
+    reactor.elsewhere = workers  # they ask the backend, too
     reactor.converse = lambda peer: Handed(service.session(peer, service.counts))
     reactor.run(service)
     reactor.finish()

@@ -121,3 +121,18 @@ def test_a_client_that_leaves_while_the_backend_is_asked_leaves_nothing_behind(f
         wait_for(lambda: not any(connections_of(process, server.port) for process in family))
         end = server.stop()
     assert (end.backend_calls, end.backend_errors) == (9, 0)
+
+
+@pytest.mark.slow
+@variants
+def test_a_stop_does_not_wait_for_a_backend_that_says_nothing(folder: Path, variant: str) -> None:
+    options = VARIANTS[variant]
+    with called_server() as backend, serving("reactor", folder, options=options, backend=backend.address()) as server:
+        backend.together = 4
+        clients = [server.client() for _ in range(3)]
+        for client in clients:
+            client.send(GET)
+        wait_for(lambda: backend.at_once == 3)
+        end = server.stop()
+        assert all(client.at_end() for client in clients)
+    assert (end.requests, end.backend_calls) == (0, 4)
