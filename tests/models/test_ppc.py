@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Client, Server, counted, serving, wait_for
-from tests.models.threads import FAULT, is_silent
+from tests.models.threads import FAULT, are_silent
 
 PIPE_BYTES = 64 << 10
 EMPTY_ANSWERS = PIPE_BYTES + 500  # more than a pipe holds messages
@@ -166,7 +166,7 @@ def test_a_parent_that_does_not_close_gathers_descriptors_and_hides_the_end_of_t
         assert {(answer.status, answer.headers["connection"]) for answer in answers} == {(200, "close")}
         wait_for(lambda: not parent.children())  # so who served it has closed it
         assert parent.num_fds() == before + 10
-        assert is_silent(clients[0])
+        assert are_silent(clients[0])
         end = server.stop()
         assert all(client.at_end() for client in clients)
     assert (end.requests, end.connections) == (10, 10)
@@ -180,7 +180,7 @@ def test_a_parent_that_has_gathered_all_descriptors_accepts_no_more_and_rests(fo
             client.send(GET_AND_CLOSE)
         assert clients[0].response().status == 200
         wait_for(lambda: not children(server))
-        assert is_silent(clients[-1])
+        assert are_silent(clients[-1])
         end = server.stop()
     assert end.requests is not None
     assert 0 < end.requests < 24

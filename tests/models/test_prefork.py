@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Server, serving, start, wait_for, write_config
-from tests.models.threads import FAULT, is_silent, owner, slow_backend
+from tests.models.threads import FAULT, are_silent, owners, slow_backend
 
 ACCEPTS = ("blocking", "epoll", "epoll-exclusive", "reuseport")
 each_accept = pytest.mark.parametrize("accept", ACCEPTS)
@@ -68,10 +68,10 @@ def test_as_many_connections_as_workers_are_served_at_once_and_the_next_one_wait
     with prefork(folder, accept, 3) as server:
         clients = [server.client() for _ in range(3)]
         assert {client.ask(GET).status for client in clients} == {200}
-        assert len({owner(server, client) for client in clients}) == 3
+        assert len(set(owners(server, clients))) == 3
         waiting = server.client()
         waiting.send(GET)
-        assert is_silent(waiting)
+        assert are_silent(waiting)
         clients[1].close()
         assert waiting.response().status == 200
         end = server.stop()
@@ -88,7 +88,7 @@ def test_a_killed_worker_is_replaced_and_what_it_counted_and_what_waits_for_it_s
         waiting = [server.client() for _ in range(8)]  # of `reuseport`, half of them wait for the worker that is busy
         for client in waiting:
             client.send(GET_AND_CLOSE)
-        killed = owner(server, unlucky)
+        [killed] = owners(server, [unlucky])
         os.kill(killed, signal.SIGKILL)
         assert unlucky.at_end()
         assert {client.response().status for client in waiting} == {200}
