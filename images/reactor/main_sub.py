@@ -107,11 +107,14 @@ class InProcesses:
         self._listener = listener
         self._inboxes = [InboxOfProcess() for _ in range(number)]
         self._turn = cycle(self._inboxes)
+        self._held: socket.socket | None = None  # a connection for which there was no room yet
         self._family = Family(service, number, 1, self._live)
 
     def put(self, connection: socket.socket, peer: str) -> bool:
         """Whether there was room."""
-        return next(self._turn).put(connection, peer)
+        taken = next(self._turn).put(connection, peer)
+        self._held = None if taken else connection
+        return taken
 
     def tend(self) -> float | None:
         """A successor takes over inbox and slot."""
@@ -126,6 +129,8 @@ class InProcesses:
         service, scoreboard = self._service, self._service.scoreboard
         inbox = self._inboxes[scoreboard.workers.index(slots[0])]
         self._listener.close()
+        if self._held is not None:  # while it was, we were forked: a copy of it is nobody's
+            self._held.close()
         for other in self._inboxes:
             if other is not inbox:
                 other.close()

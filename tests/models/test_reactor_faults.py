@@ -56,19 +56,20 @@ def test_what_was_handed_to_a_process_that_dies_is_served_by_its_successor(folde
         assert server.stop().requests == 5
 
 
-def test_while_the_inbox_of_the_only_loop_is_full_clients_wait_and_then_all_are_served(folder: Path) -> None:
+@pytest.mark.parametrize("then", ["resume", "kill"])
+def test_while_the_inbox_of_the_only_loop_is_full_clients_wait_and_then_all_are_served(folder: Path, then: str) -> None:
+    """A successor is made while the main loop holds a connection, of which no copy may stay open in it."""
     with serving("reactor", folder, options={**VARIANTS["processes"], "loops": 1}) as server:
         main = psutil.Process(server.pid)
         (sub,) = main.children()
         sub.suspend()
         clients = [server.client() for _ in range(500)]
-        wait_for(
-            lambda: bool(connections_of(main, server.port))
-        )  # one that the main loop holds because nobody takes it
+        wait_for(lambda: bool(connections_of(main, server.port)))  # one that the main loop holds: nobody takes it
         for client in clients:
-            client.send(GET)
-        sub.resume()
+            client.send(GET_AND_CLOSE)
+        getattr(sub, then)()
         assert {client.response().status for client in clients} == {200}
+        assert all(client.at_end() for client in clients)
         end = server.stop()
     assert (end.requests, end.connections) == (500, 500)
 
