@@ -78,7 +78,8 @@ def test_load_in_json_has_both_times_with_their_percentiles(harness: Command) ->
     ("arguments", "code", "says"),
     [
         (["http://127.0.0.1:1/"], 1, "nothing listens"),
-        (["https://127.0.0.1:1/"], 2, "http://host:port/path"),
+        (["https://127.0.0.1:1/"], 1, "nothing listens"),
+        (["ftp://127.0.0.1:1/"], 2, "http://host:port"),
         (["http://127.0.0.1:1/", "--window", "5"], 2, "--window"),
         (["http://127.0.0.1:1/", "--rate", "fast"], 2, "--rate"),
         (["http://[::1/"], 2, "URL"),
