@@ -71,7 +71,7 @@ def stop(process: "subprocess.Popen[str]") -> tuple[ServerReport, str]:
 
 def workers(process: "subprocess.Popen[str]") -> set[int]:
     """Those that live; the dead may not have been reaped yet."""
-    return {child.pid for child in psutil.Process(process.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
+    return {child.pid for child in psutil.Process(process.pid).children() if _lives(child.pid)}
 
 
 def test_all_workers_killed_at_once_are_replaced(folder: Path) -> None:
