@@ -61,7 +61,7 @@ class Service:
         self.count_requests = True
         self.uncounted: tuple[str, ...] = ()
         self.facts: dict[str, int] = {}
-        self.before_mark: Callable[[], None] = _nothing_more
+        self.before_mark: Callable[[], None] = _nothing
         self.stopping = False
         self.connection: socket.socket | None = None
         self._pid = os.getpid()
@@ -115,7 +115,7 @@ class Service:
 
     def session(self, peer: str, counts: Counts, tell: Tell | None = None) -> Session:
         """A new connection's session, counted in the slot of the worker that serves it (`tell`: see Session)."""
-        return Session(self._handler, counts, self, peer, tell if self.count_requests else _tell_nobody)
+        return Session(self._handler, counts, self, peer, tell if self.count_requests else _nothing)
 
     def backend(self, counts: Counts) -> Backend | None:
         """A worker's connection to the backend, where the handler has one; for workers that may block."""
@@ -236,12 +236,8 @@ class Service:
         return {**take_mark(self.scoreboard, self.count_requests), **dict.fromkeys(self.uncounted)}
 
 
-def _tell_nobody() -> None:
-    """Requests are not counted."""
-
-
-def _nothing_more() -> None:
-    """All counters are up to date at any time."""
+def _nothing() -> None:
+    """Where nobody is to be told, or all counters are up to date at any time."""
 
 
 def _only_wake(_number: int, _frame: FrameType | None) -> None:
