@@ -31,7 +31,6 @@ class Context:
     """What the engine is sent to build one image."""
 
     folder: str
-    base: str  # the image that it starts from
     tar: bytes
     digest: str  # sha256 of the archive and the base image, hexadecimal
 
@@ -62,7 +61,7 @@ def build_context(images_dir: Path, folder: str, base: str, extra: Mapping[str, 
         files |= {path: entry for path, entry in _files(images_dir, name) if not path.endswith(f"/{TEMPLATE}")}
     files |= {path: (data, 0o644) for path, data in (extra or {}).items()}
     tar = _archive(files)
-    return Context(folder, base, tar, hashlib.sha256(tar + base.encode()).hexdigest())
+    return Context(folder, tar, hashlib.sha256(tar + base.encode()).hexdigest())
 
 
 def content_digest(images_dir: Path, folder: str) -> str:

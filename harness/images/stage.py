@@ -15,7 +15,6 @@ from harness.images.base import BASE, ensure_base
 from harness.images.build import ImageInfo, Say, build_image, find_image
 from harness.images.context import MODEL_FILE, Context, build_context
 from harness.images.settings import Settings
-from harness.images.wheels import WHEELS, fetch_wheels
 from harness.spec.catalogue import load_model
 
 BUILDS_AT_ONCE = 4
@@ -42,7 +41,7 @@ def ensure_images(
         base = ensure_base(client, images_dir, settings, log_dir, say)
         contexts = [build_context(images_dir, folder, base.id) for folder in dict.fromkeys(folders) if folder != BASE]
         profiles = {context.folder: seccomp_profile(images_dir / context.folder) for context in contexts}
-        built = _ensure_all(client, images_dir, contexts, settings, log_dir, say)
+        built = _ensure_all(client, contexts, settings, log_dir, say)
         return {BASE: base} | {folder: replace(image, seccomp=profiles[folder]) for folder, image in built.items()}
     except (DockerException, RequestException) as error:
         raise ImageError(f"images: the engine does not answer as it should: {error}") from None
@@ -65,12 +64,7 @@ def seccomp_profile(folder: Path) -> str | None:
 
 
 def _ensure_all(
-    client: docker.DockerClient,
-    images_dir: Path,
-    contexts: Sequence[Context],
-    settings: Settings,
-    log_dir: Path,
-    say: Say,
+    client: docker.DockerClient, contexts: Sequence[Context], settings: Settings, log_dir: Path, say: Say
 ) -> dict[str, ImageInfo]:
     def ensure(context: Context) -> ImageInfo:
         found = find_image(client, context)
@@ -78,8 +72,7 @@ def _ensure_all(
             return found
         say(f"image {context.folder}: building …")
         log = log_dir / f"{context.folder}.log"
-        tar = _with_wheels(client, images_dir, context, log_dir / WHEELS)
-        built = build_image(client, context, log, tar=tar, arguments=settings.build_arguments())
+        built = build_image(client, context, log, arguments=settings.build_arguments())
         say(f"image {context.folder}: built in {built.seconds:.1f} s")
         return built
 
@@ -89,14 +82,3 @@ def _ensure_all(
     if failures:
         raise ImageError("\n".join(failures))
     return {context.folder: future.result() for context, future in zip(contexts, ensuring, strict=True)}
-
-
-def _with_wheels(client: docker.DockerClient, images_dir: Path, context: Context, cache: Path) -> bytes | None:
-    """The archive to send where the model names wheels: with them in its folder. They enter no digest; their hashes did."""
-    folder = images_dir / context.folder
-    name = load_model(folder).wheels if (folder / MODEL_FILE).is_file() else None
-    if name is None:
-        return None
-    wheels = fetch_wheels(folder / name, str(client.info()["Architecture"]), cache)
-    files = {f"{context.folder}/{WHEELS}/{wheel}": data for wheel, data in wheels.items()}
-    return build_context(images_dir, context.folder, context.base, files).tar

@@ -150,10 +150,10 @@ def _check_files(model: Model, node: Node, folder: Path, problems: Problems) -> 
         if name not in folders:
             fix = did_you_mean(name, folders, "name folders beside this one")
             problems.add(node.reach(("uses", index))[0].place, f"`uses`: there is no folder {shown(name)}", fix)
-    for key, file in (("seccomp", model.seccomp), ("wheels", model.wheels)):
-        if file is not None and not (folder / file).is_file():
-            line = node.reach((key,))[0].place
-            problems.add(line, f"`{key}`: there is no file {shown(file)} in this folder", "name a file beside this one")
+    if model.seccomp is not None and not (folder / model.seccomp).is_file():
+        line = node.reach(("seccomp",))[0].place
+        what = f"`seccomp`: there is no file {shown(model.seccomp)} in this folder"
+        problems.add(line, what, "name a file beside this one")
     for index, name in enumerate(model.workers):
         if name not in model.options or model.options[name].type != "integer":
             line = node.reach(("workers", index))[0].place

@@ -81,9 +81,6 @@ class Model(Record):
     seccomp: str | None = Field(
         None, description="File in this folder: the seccomp profile its container runs under, instead of the engine's."
     )
-    wheels: str | None = Field(
-        None, description="File in this folder: hashed requirements whose wheels are put into the image."
-    )
     uses: tuple[str, ...] = Field((), description="Other folders of images/ that enter its build context and digest.")
     options: dict[OptionName, Option] = Field({}, description="Its own options.")
     differs: dict[str, str | Difference] = Field(
