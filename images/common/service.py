@@ -21,7 +21,7 @@ from typing import Final, NoReturn, TypeVar
 
 from common.access_log import AccessLog
 from common.backend import Backend
-from common.blocking import ABORT, FINISH, converse, hang_up
+from common.blocking import ABORT, FINISH, hang_up
 from common.children import SIGNALS, die_with
 from common.config import ConfigError, ServerConfig, read_config
 from common.handler import Handler
@@ -153,15 +153,6 @@ class Service:
         """Have `wait` return whenever this descriptor is readable, too."""
         self._poll.register(fd, select.POLLIN)
 
-    def serve(self, connection: socket.socket, peer: str, counts: Counts, backend: Backend | None) -> None:
-        """In a worker that serves one connection at a time: this one, to its end. A signal to stop ends it earlier."""
-        self.connection = connection
-        if self.stopping:  # the signal came between accept and here
-            hang_up(connection, FINISH)
-        converse(connection, self.session(peer, counts), backend)
-        self.connection = None
-        connection.close()
-
     def become_child(self, counts: Counts, connection: socket.socket) -> None:
         """In a forked child that serves one connection and ends: nothing is left of the parent's signals.
 
@@ -229,7 +220,9 @@ class Service:
         self.stopping = True
 
     def _mark(self, _number: int, _frame: FrameType | None) -> None:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # one after another: none within another
         self._marks.append(self._take_mark())
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def _take_mark(self) -> Mark:
         self.before_mark()

@@ -20,12 +20,15 @@ Who wakes when a connection comes, by the option `accept`:
 
 import gc
 import select
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from common.backend import Backend
 from common.ballast import hold_ballast
+from common.blocking import FINISH, converse, hang_up
 from common.family import Family
-from common.scoreboard import WAKEUPS
+from common.scoreboard import WAKEUPS, Counts
 from common.service import Service
 from common.sockets import Listener
 
@@ -64,8 +67,18 @@ def work(service: Service, listener: Listener, accept: str, slot: int) -> None:
         accepted = listener.accept_one(counts)
         counts[WAKEUPS] += 1
         if accepted is not None:
-            service.serve(*accepted, counts, backend)
+            serve(service, *accepted, counts, backend)
     service.log.flush()
+
+
+def serve(service: Service, connection: socket.socket, peer: str, counts: Counts, backend: Backend | None) -> None:
+    """One connection, to its end. A signal to stop ends it earlier."""
+    service.connection = connection
+    if service.stopping:  # the signal came between accept and here
+        hang_up(connection, FINISH)
+    converse(connection, service.session(peer, counts), backend)
+    service.connection = None
+    connection.close()
 
 
 def wakeups(service: Service, listener: Listener, accept: str) -> Iterator[None]:
