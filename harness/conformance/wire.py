@@ -1,6 +1,7 @@
 """HTTP byte by byte over a plain socket: no library that would repair or hide what a server does."""
 
 import contextlib
+import math
 import socket
 import struct
 import time
@@ -10,7 +11,7 @@ from typing import NoReturn
 
 from harness.conformance.findings import Failed, Gone, Silent, excerpt
 
-PATIENCE_S = 10.0  # for one answer; generous, because other work may load the machine
+PATIENCE_S = 10.0  # for anything more to come; generous, because other work may load the machine
 _KEPT_BYTES = 4_096  # of what was sent and received, as evidence
 _RECEIVE_BYTES = 1 << 20
 _BODILESS = frozenset({204, 304})
@@ -34,7 +35,7 @@ class Answer:
 
 
 class Connection:
-    """One connection. Every wait ends at the check's deadline or after `PATIENCE_S`, whichever comes first.
+    """One connection. Every wait ends at the check's deadline, or when nothing has come or gone for `PATIENCE_S`.
 
     Args:
         address: of the server.
@@ -85,14 +86,13 @@ class Connection:
             Silent: it was not whole in time.
             Failed: it is no HTTP response.
         """
-        until_s = time.monotonic() + PATIENCE_S
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            self._more(until_s)
+            self._more()
         status, fields = self._head(bytes(self._buffer[:end]))
         del self._buffer[: end + 4]
         if to_head or status < 200 or status in _BODILESS:
             return Answer(status, fields, b"")
-        return Answer(status, fields, self._body(fields, until_s))
+        return Answer(status, fields, self._body(fields))
 
     def ask(self, request: bytes, *, to_head: bool = False) -> Answer:
         """Send a request and read its response."""
@@ -108,7 +108,7 @@ class Connection:
         """
         if not self._buffer:
             with contextlib.suppress(Ended):
-                self._more(time.monotonic() + PATIENCE_S, size)
+                self._more(size)
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         return data
@@ -132,7 +132,7 @@ class Connection:
         """Whether nothing comes for a while."""
         with contextlib.suppress(Gone):
             try:
-                self._more(time.monotonic() + for_s)
+                self._more(for_s=for_s)
             except Silent:
                 return not self._buffer
         return False
@@ -169,42 +169,42 @@ class Connection:
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
         return int(rest[:3]), fields
 
-    def _body(self, fields: Mapping[str, str], until_s: float) -> bytes:
+    def _body(self, fields: Mapping[str, str]) -> bytes:
         if fields.get("transfer-encoding", "").lower() == "chunked":
-            return self._chunks(until_s)
+            return self._chunks()
         length = fields.get("content-length")
         if length is None:
             with contextlib.suppress(Ended):
                 while True:
-                    self._more(until_s)
+                    self._more()
             return self._take(len(self._buffer))
         if not length.isdigit():
             raise Failed(f"to {excerpt(self._sent)} came a response with Content-Length {length!r}")
-        return self._exactly(int(length), until_s)
+        return self._exactly(int(length))
 
-    def _chunks(self, until_s: float) -> bytes:
+    def _chunks(self) -> bytes:
         body = b""
         while True:
-            size = self._line(until_s).partition(b";")[0]
+            size = self._line().partition(b";")[0]
             try:
                 length = int(size, 16)
             except ValueError:
                 self._fail(Failed, f"a chunk of the response has the size {excerpt(size)}")
             if not length:
-                while self._line(until_s):
+                while self._line():
                     pass
                 return body
-            body += self._exactly(length, until_s)
-            self._line(until_s)
+            body += self._exactly(length)
+            self._line()
 
-    def _line(self, until_s: float) -> bytes:
+    def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
-            self._more(until_s)
+            self._more()
         return self._take(end + 2)[:-2]
 
-    def _exactly(self, size: int, until_s: float) -> bytes:
+    def _exactly(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            self._more(until_s, size - len(self._buffer))
+            self._more(size - len(self._buffer))
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
@@ -213,9 +213,9 @@ class Connection:
         del self._buffer[:size]
         return data
 
-    def _more(self, until_s: float, size: int = _RECEIVE_BYTES) -> None:
+    def _more(self, size: int = _RECEIVE_BYTES, for_s: float = math.inf) -> None:
         try:
-            self._arm(min(until_s - time.monotonic(), self._left_s()))
+            self._arm(min(for_s, self._left_s()))
             data = self.socket.recv(min(max(size, 4_096), _RECEIVE_BYTES))
         except TimeoutError:
             self._fail(Silent, "nothing more came in time")

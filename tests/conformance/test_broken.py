@@ -30,16 +30,6 @@ def room_to_leak() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    """A folder of images: the checkout's shared parts, and room for a broken server."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for name in ("common", "tpc"):
-        (folder / name).symlink_to(ROOT / "images" / name)
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", MISTAKES)

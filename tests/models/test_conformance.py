@@ -1,5 +1,6 @@
 """Every model passes the conformance suite, in every variant that its own model.yaml names."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,22 @@ def variants(name: str) -> Iterator[tuple[str, ...]]:
                 yield (f"{option}={choice}",)
 
 
+def combined(name: str) -> Iterator[tuple[str, ...]]:
+    """Each two choices that are not the defaults together, and each number that is small enough at 2."""
+    options = MODELS[name].options
+    others = {
+        option: [choice for choice in described.choices if choice != described.default]
+        for option, described in options.items()
+    }
+    for (one, ones), (two, twos) in itertools.combinations(others.items(), 2):
+        yield from ((f"{one}={a}", f"{two}={b}") for a, b in itertools.product(ones, twos))
+    for option, described in options.items():
+        low, high = described.minimum or 0, described.maximum or 2
+        if described.type == "integer" and described.default != 2 and low <= 2 <= high:
+            yield (f"{option}=2",)
+            yield from ((f"{option}=2", f"{choice}={c}") for choice, values in others.items() for c in values)
+
+
 def cases(*, docker: bool) -> list[object]:
     """Every variant of every model that this runtime can start, by a readable id."""
     return [
@@ -38,6 +55,21 @@ def cases(*, docker: bool) -> list[object]:
 @pytest.mark.parametrize(("name", "words"), cases(docker=False))
 def test_every_variant_passes_in_full_as_a_process(name: str, words: tuple[str, ...]) -> None:
     assert_right(verified(name, words, "process", short=False))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param(name, words, id=f"{name}-{'-'.join(words)}")
+        for name, model in MODELS.items()
+        if model.entry
+        for words in combined(name)
+    ],
+)
+def test_options_together_pass_the_short_form_as_a_process(name: str, words: tuple[str, ...]) -> None:
+    assert_right(verified(name, words, "process", short=True))
 
 
 @pytest.mark.docker

@@ -1,4 +1,4 @@
-"""Every model starts, counts, marks and ends as the contract says, and leaves nothing behind."""
+"""Every model starts, counts, marks and ends as the contract says; what an end under load must be, the conformance suite asks."""
 
 import json
 import signal
@@ -14,66 +14,6 @@ import pytest
 from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, counted, serving, start, wait_for, write_config
 
 
-@pytest.mark.slow
-def test_a_thousand_quick_connections_leave_nothing_and_are_all_counted(model: str, folder: Path) -> None:
-    with serving(model, folder) as server:
-        process = psutil.Process(server.pid)
-        before = (_children_at_rest(server.pid), process.num_fds(), process.num_threads())
-
-        def quick_connections() -> None:
-            for _ in range(250):
-                client = server.client()
-                assert client.ask(GET_AND_CLOSE).status == 200
-                client.close()
-
-        threads = [threading.Thread(target=quick_connections) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE_S * 4)
-        wait_for(lambda: (len(process.children()), process.num_fds(), process.num_threads()) == before)
-        end = server.stop()
-    assert (end.requests, end.connections, end.accepts) == (1_000, 1_000, 1_000)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_with_idle_and_half_sent_connections_ends_in_exact_counts(
-    model: str, folder: Path, number: signal.Signals
-) -> None:
-    with serving(model, folder) as server:
-        clients = [server.client() for _ in range(30)]
-        assert {client.ask(GET).status for client in clients[:20]} == {200}
-        for client in clients[20:25]:
-            client.send(GET[:-4])
-        assert clients[25].ask(GET).status == 200  # by now the others have been accepted
-        end = server.stop(number)
-        assert all(client.at_end() for client in clients)
-    assert (end.requests, end.bad_requests) == (21, 0)
-
-
-def test_a_stop_under_load_loses_no_answer(model: str, folder: Path) -> None:
-    """What clients got is at most what the server counted, and at most one more per client was under way."""
-    answers = [0] * 8
-    with serving(model, folder) as server:
-
-        def ask_on(number: int) -> None:
-            client = server.client()
-            try:
-                while client.ask(GET).status == 200:
-                    answers[number] += 1
-            except (EOFError, ConnectionError):
-                return
-
-        threads = [threading.Thread(target=ask_on, args=(number,)) for number in range(len(answers))]
-        for thread in threads:
-            thread.start()
-        wait_for(lambda: all(count > 20 for count in answers))
-        end = server.stop()
-        for thread in threads:
-            thread.join(PATIENCE_S)
-    assert sum(answers) <= counted(end) <= sum(answers) + len(answers)
-
-
 def test_an_answer_that_is_being_made_is_finished_before_the_end(model: str, folder: Path) -> None:
     with serving(model, folder, cpu_iterations=3_000_000) as server:
         _children_at_rest(server.pid)
@@ -83,15 +23,6 @@ def test_an_answer_that_is_being_made_is_finished_before_the_end(model: str, fol
         wait_for(lambda: _tree_cpu_s(server.pid) > before_s + 0.03)  # it takes a good deal longer than this
         assert server.stop().requests == 1
         assert client.response().status == 200
-
-
-@pytest.mark.slow
-def test_a_stop_does_not_wait_for_a_client_that_reads_nothing(model: str, folder: Path) -> None:
-    with serving(model, folder, body_bytes=64 << 20) as server:
-        client = server.client()
-        client.send(GET)
-        assert client.socket.recv(1)
-        assert server.stop().requests == 1
 
 
 def test_each_mark_is_a_snapshot_of_the_counts(model: str, folder: Path) -> None:
@@ -121,6 +52,16 @@ def test_a_port_in_use_is_one_line(model: str, folder: Path) -> None:
     assert (process.returncode, out) == (1, "")
     assert err.startswith(f"{model}: cannot listen on 127.0.0.1 port {port}: Address already in use")
     assert err.count("\n") == 1
+
+
+def test_what_is_refused_is_counted_apart(model: str, folder: Path) -> None:
+    with serving(model, folder) as server:
+        for _ in range(3):
+            client = server.client()
+            assert client.ask(GET + b"G\0").status == 200
+            assert client.response().status == 400
+        end = server.stop()
+    assert (end.bad_requests, end.requests, end.connections) == (3, 3, 3)
 
 
 BROKEN_CONFIGS: dict[str, Callable[[dict[str, Any]], object]] = {

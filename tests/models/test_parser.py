@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from common.head import RequestError
 from common.parser import Parser
-from tests.models.test_refusals import BROKEN_CHUNKS, CHUNKED, MALFORMED
+from harness.conformance.messages import CHUNKED_HEAD as CHUNKED
+from harness.conformance.refusals import BROKEN_CHUNKS, MALFORMED
 
 
 @dataclass(frozen=True)
