@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from signal import SIGTERM
 from typing import TypeVar
 
 from harness.conformance.findings import Failed, Gone, NotApplicable
@@ -43,6 +44,7 @@ class Server:
     def __init__(self, bench: "Bench", deployed: Deployed) -> None:
         self.service: Service = deployed.service
         self.proving_requests = deployed.proving_requests
+        self.stop_signal = deployed.stop or SIGTERM
         self.address = (deployed.service.address, int(deployed.service.spec.port or 0))
         self._bench = bench
         self._connections: list[Connection] = []

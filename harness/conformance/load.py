@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGTERM, SIGUSR1, Signals
+from signal import SIGUSR1, Signals
 
 from harness.conformance.bench import Bench, Server, wait_until
 from harness.conformance.findings import Failed
@@ -75,7 +75,7 @@ def end_under_load(bench: Bench) -> Ending:
         wait_until(lambda: sum(client.answers for client in clients) >= ANSWERED_EACH * count, STOP_S)
         marks = _mark(server) if bench.takes_handler else 0
         begun_s = time.monotonic()
-        status = stop(server, SIGTERM)
+        status = stop(server, server.stop_signal)
         took_s = time.monotonic() - begun_s
         stopped.set()
         for thread in threads:

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 
 from harness import errors, store
 from harness.cli import app
+from harness.conformance import CHECKS
+from harness.conformance import State as ConformanceState
 from harness.result import Check, Culprit, State
 from harness.spec.experiment import Experiment
 from harness.spec.metrics import METRICS
@@ -140,6 +142,16 @@ def test_every_metric(metric: str) -> None:
 @pytest.mark.parametrize("check", typing.get_args(Check.model_fields["name"].annotation))
 def test_every_check(check: str) -> None:
     assert f"| `{check}` |" in (ROOT / "docs" / "method.md").read_text()
+
+
+@pytest.mark.parametrize("check", [check.name for check in CHECKS])
+def test_every_check_of_the_conformance_suite(check: str) -> None:
+    assert f"| `{check}` |" in (ROOT / "docs" / "conformance.md").read_text()
+
+
+@pytest.mark.parametrize("state", typing.get_args(ConformanceState))
+def test_every_outcome_of_a_check_of_the_conformance_suite(state: str) -> None:
+    assert f"\n| {state} |" in (ROOT / "docs" / "conformance.md").read_text()
 
 
 @pytest.mark.parametrize("culprit", typing.get_args(Culprit))

@@ -1,5 +1,7 @@
 """Tables of the documentation, made of the types that they document."""
 
+import itertools
+import sys
 import types
 import typing
 from collections.abc import Iterator
@@ -10,12 +12,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from harness.conformance import CHECKS
 from harness.plan import Plan, PlannedTrial
 from harness.result import TrialResult
 from harness.spec.experiment import Experiment, LevelSet, Scalar
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.spec.metrics import METRICS
-from harness.spec.model import Model, Option
+from harness.spec.model import Difference, Model, Option
 from harness.spec.quantities import Between, Duration, Quantity, Rate, Size
 
 Record = type[BaseModel]
@@ -36,9 +39,19 @@ def spec_keys() -> str:
 def model_keys() -> str:
     """Every key of a `model.yaml`."""
     lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
-    for prefix, record in (("", Model), ("options.name.", Option)):
+    for prefix, record in (("", Model), ("options.name.", Option), ("differs.check.", Difference)):
         lines += [_spec_row(path, field) for path, field in _fields(record, prefix)]
     return "\n".join(lines)
+
+
+def checks() -> str:
+    """Every check of the conformance suite, under what each group is about."""
+    parts = []
+    for module, group in itertools.groupby(CHECKS, key=lambda check: check.run.__module__):
+        rows = [f"| `{check.name}` | {check.says} |" for check in group]
+        about = (sys.modules[module].__doc__ or "").strip()
+        parts.append("\n".join([f"**{about}**", "", "| check | asks |", "|---|---|", *rows]))
+    return "\n\n".join(parts)
 
 
 def quantities() -> str:

@@ -35,12 +35,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "spec-keys": reference.spec_keys,
     "model-keys": reference.model_keys,
     "quantities": reference.quantities,
+    "checks": reference.checks,
     "trial-record": reference.trial_record,
     "plan-record": reference.plan_record,
     "metrics": reference.metrics,
     "quickstart": lambda: f"```yaml\n{(ROOT / 'experiments/quickstart.yaml').read_text()}```",
 }
-PAGES = ("docs/spec.md", "docs/results.md")
+PAGES = ("docs/spec.md", "docs/results.md", "docs/conformance.md")
 _SECTION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGINT, Signals
 
 from harness.conformance.bench import LARGEST_BODY_BYTES, Bench, Server
 from harness.conformance.findings import Failed, NotApplicable, require
@@ -55,7 +55,7 @@ def stop_received(bench: Bench) -> str:
         require(bool(held), f"no connection was answered within {ANSWERED_IN_S:g} s")
         for connection in held:
             connection.send(GET)
-        server.service.signal(SIGTERM)
+        server.service.signal(server.stop_signal)
         for connection in held:
             try:
                 require_right(connection.answer(), None, GET)
@@ -70,7 +70,7 @@ def stop_sending(bench: Bench) -> str:
         connection = server.connect()
         connection.send(GET)
         require(not connection.is_silent(PATIENCE_S), "no answer began")
-        server.service.signal(SIGTERM)
+        server.service.signal(server.stop_signal)
         try:
             require_right(connection.answer(), None, GET)
         except Failed as failed:
@@ -102,7 +102,7 @@ def stop_unread(bench: Bench) -> str:
         connection = server.connect()
         connection.send(GET)
         require(not connection.is_silent(PATIENCE_S), "no answer began")
-        return _require_stopped(server, SIGTERM)
+        return _require_stopped(server, server.stop_signal)
 
 
 def exit_report(bench: Bench) -> str:
