@@ -5,6 +5,7 @@ import json
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class EventStream:
         self._silence_s = silence_s
         self._on_tick = on_tick
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._early: deque[dict[str, Any]] = deque()  # came while only ticks were looked for
         self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> "EventStream":
@@ -72,7 +74,7 @@ class EventStream:
         """
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         while True:
-            event = self._next(deadline_ns)
+            event = self._early.popleft() if self._early else self._next(deadline_ns)
             if event is not None and event.get("event") == name:
                 return event
             if event is None:
@@ -81,13 +83,18 @@ class EventStream:
                 raise MeasureError(f"{waited} {why}; its last output:\n{self._service.logs()}")
 
     def pump_until(self, at_ns: int) -> None:
-        """Pass ticks on until an instant of the monotonic clock.
+        """Pass ticks on until an instant of the monotonic clock; what else comes is kept for `expect`.
+
+        On a busy machine this thread may wake up late, when the service is a step further already.
 
         Raises:
             MeasureError: the service ended or reported an error meanwhile.
         """
         while time.monotonic_ns() < at_ns:
-            if self._next(at_ns) is None and not self._service.running():
+            event = self._next(at_ns)
+            if event is not None and event.get("event") != "tick":
+                self._early.append(event)
+            elif event is None and not self._service.running():
                 raise MeasureError(
                     f"{self._service.spec.name} ended too early; its last output:\n{self._service.logs()}"
                 )
@@ -95,7 +102,8 @@ class EventStream:
     def has(self, name: str) -> bool:
         """Whether an event of a name has come and not been taken yet."""
         with self._events.mutex:
-            return any(event is not None and event.get("event") == name for event in self._events.queue)
+            coming = [*self._early, *self._events.queue]
+        return any(event is not None and event.get("event") == name for event in coming)
 
     def _next(self, deadline_ns: int) -> dict[str, Any] | None:
         try:

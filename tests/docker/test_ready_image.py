@@ -19,7 +19,7 @@ from harness.stage import Places
 from harness.terminal import Display
 from tests.client.certificates import Authority
 from tests.docker.conftest import ROOT
-from tests.new.conftest import run_in
+from tests.new.conftest import NAME, run_in
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -153,7 +153,7 @@ def test_its_id_is_what_is_kept_of_it_and_a_run_does_not_go_on_with_another_one(
     assert trial.factors == {"model": image}
     assert trial.id.startswith("model-ceiling-test-acme-api-")
     assert set(trial.id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
-    latest = tmp_path / "results" / "mine" / "latest"
+    latest = tmp_path / "results" / NAME / "latest"
     ours = client.images.get(image)
     digests = store.read_environment(latest)["images"]
     assert set(digests) >= {"client", "probe", image}
@@ -164,7 +164,7 @@ def test_its_id_is_what_is_kept_of_it_and_a_run_does_not_go_on_with_another_one(
         client.images.get(images["base"].id).tag(repository, tag)
         with pytest.raises(ResultError, match="changed since: the images"):
             run_experiment(
-                tmp_path / "mine.yaml",
+                tmp_path / f"{NAME}.yaml",
                 Places(ROOT / "images", tmp_path / "results", tmp_path / "state"),
                 Settings(runtime="docker", resume=True),
                 Display(),

@@ -18,6 +18,7 @@ from tests.run.conftest import harness
 __all__ = ["harness"]  # the command as a person runs it
 
 ROOT = Path(__file__).resolve().parents[2]
+NAME = f"mine-{os.getpid()}"  # of experiments: two of one name cannot begin in the same second
 Runtime = Literal["process", "docker"]
 Run = Callable[[str, Runtime], list[TrialResult]]
 
@@ -32,7 +33,7 @@ def places(tmp_path: Path) -> Places:
 def run_in(folder: Path, places: Places, text: str, runtime: Runtime) -> list[TrialResult]:
     """Run an experiment from a spec's text; its trials in their order."""
     cores = os.sched_getaffinity(0)
-    spec = folder / "mine.yaml"
+    spec = folder / f"{NAME}.yaml"
     spec.write_text(text)
     try:
         outcome = run_experiment(spec, places, Settings(runtime=runtime), Display())

@@ -16,7 +16,7 @@ SPEC = """\
 version: 1
 title: Does what is new stand beside what was there?
 base:
-  load: {connections: 4, warmup: 50 ms, window: 300 ms}
+  load: {connections: 4, warmup: 50 ms, window: 500 ms, timeout: 10 s}
 factors:
   model: [mine, reactor]
 repeats: 1
@@ -106,7 +106,7 @@ def test_a_name_that_cannot_be_is_refused_and_leaves_nothing(places: Places, nam
         (["model", "reactor"], "images/reactor is there already; choose another name"),
         (["model", "No Name"], "is no model's name"),
         (["model", "mine", "--kind", "rust"], "'rust' is not one of 'python', 'dockerfile'"),
-        (["balancer", "mine"], "'balancer' is not 'model'"),
+        (["balancer", "mine"], "'balancer' is not one of 'model'"),
         (["model"], "NAME"),
     ],
 )

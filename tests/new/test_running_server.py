@@ -13,7 +13,7 @@ from harness.spec.foreign import RunningServer
 from harness.stage import Places
 from tests.client.certificates import Authority
 from tests.client.servers import OK_RESPONSE, Make, Serve, Server, answering, requests_of, running
-from tests.new.conftest import ROOT, Run, run_in
+from tests.new.conftest import NAME, ROOT, Run, run_in
 from tests.run.conftest import Command
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_a_server_that_runs_is_measured_beside_a_model_and_goes_on_running(
     client = by_name[origin].client
     assert client is not None
     assert server.requests == client.life_ok + 2  # two of them to prove it right
-    report = (places.results / "mine" / "latest" / "report" / "report.md").read_text()
+    report = (places.results / NAME / "latest" / "report" / "report.md").read_text()
     assert origin in report
     assert "runs already" in report
 
@@ -197,7 +197,7 @@ def test_https_is_trusted_by_a_file_beside_the_spec_or_not_checked_and_the_repor
     assert f"{here}: its certificate is not trusted" in refused.reason
     assert "`ca`" in refused.reason
     assert "`insecure: true`" in refused.reason
-    latest = places.results / "mine" / "latest"
+    latest = places.results / NAME / "latest"
     report = (latest / "report" / "report.md").read_text()
     assert f"{name}: its certificate was not checked" in report
     assert f"{here}: its certificate was not checked" not in report
