@@ -5,6 +5,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -15,12 +16,14 @@ from pydantic_core import PydanticUndefined
 from harness.conformance import CHECKS
 from harness.plan import Plan, PlannedTrial
 from harness.result import TrialResult
+from harness.spec.catalogue import load_models
 from harness.spec.experiment import Experiment, LevelSet, Scalar
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.spec.metrics import METRICS
 from harness.spec.model import Difference, Model, Option
 from harness.spec.quantities import Between, Duration, Quantity, Rate, Size
 
+IMAGES = Path(__file__).resolve().parents[2] / "images"
 Record = type[BaseModel]
 _PLAIN = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", types.NoneType: "`null`"}
 
@@ -42,6 +45,24 @@ def model_keys() -> str:
     for prefix, record in (("", Model), ("options.name.", Option), ("differs.check.", Difference)):
         lines += [_spec_row(path, field) for path, field in _fields(record, prefix)]
     return "\n".join(lines)
+
+
+def models() -> str:
+    """Every model of images/: its place on the two axes, and its options."""
+    parts = []
+    for name, model in load_models(IMAGES).items():
+        axes = f"Connections: {model.axes.connections}. Requests: {model.axes.requests}."
+        bound = " × ".join(f"`{option}`" for option in model.workers)
+        held = f"At once it serves {bound} connections; more wait." if bound else "It serves any number of connections."
+        rows = [_option_row(key, option) for key, option in model.options.items()]
+        parts.append("\n".join([f"### `{name}`: {model.title}", "", f"{axes} {held}", "", *rows]).rstrip())
+    return "\n\n".join(parts)
+
+
+def _option_row(name: str, option: Option) -> str:
+    values = ", ".join(f"`{choice}`" for choice in option.choices) or option.type
+    default = "true" if option.default is True else "false" if option.default is False else option.default
+    return f"- `{name}` ({values}; default `{default}`): {option.says}"
 
 
 def checks() -> str:

@@ -39,9 +39,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "trial-record": reference.trial_record,
     "plan-record": reference.plan_record,
     "metrics": reference.metrics,
+    "models": reference.models,
     "quickstart": lambda: f"```yaml\n{(ROOT / 'experiments/quickstart.yaml').read_text()}```",
 }
-PAGES = ("docs/spec.md", "docs/results.md", "docs/conformance.md")
+PAGES = ("docs/spec.md", "docs/results.md", "docs/conformance.md", "docs/models.md")
 _SECTION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
