@@ -61,9 +61,9 @@ def test_what_comes_while_ticks_are_passed_on_is_kept_for_whoever_expects_it(pri
 
 
 def test_an_error_that_it_reports_is_raised_where_it_is_met(printer: Printer) -> None:
-    with EventStream(printer({"event": "error", "message": "no port"}), 10) as events:
-        with pytest.raises(MeasureError, match="printer: no port"):
-            events.expect("ready", 10)
+    service = printer({"event": "error", "message": "no port"})
+    with EventStream(service, 10) as events, pytest.raises(MeasureError, match="printer: no port"):
+        events.expect("ready", 10)
 
 
 def test_an_end_before_the_event_is_told_with_its_output(printer: Printer) -> None:
