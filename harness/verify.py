@@ -97,7 +97,12 @@ def verify_model(
         model = load_model(images / folder)
         values = _checked_options(folder, model, options)
         scale = SHORT if short else FULL
-        trial = Trial(model=folder, options=values, load=Load(connections=held_at_most(scale)))
+        trial = Trial(
+            model=folder,
+            options=values,
+            load=Load(connections=held_at_most(scale)),
+            network="host" if model.contract == "full" else "bridge",  # several run at once, each with the same port
+        )
         owner = make_owner(f"verify-{folder}")
         there = replace(places, images=images)
         stage = set_stage([trial], {folder: model}, there, wanted, owner, display, tools=())

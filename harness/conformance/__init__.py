@@ -4,7 +4,8 @@ It knows no model by name. `suite` lists the checks, `checks/` holds them, `benc
 `messages` speak to it. What a model cannot be asked is "not applicable", never "passed".
 """
 
-from harness.conformance.bench import FULL, SHORT, Bench, Scale, held_at_most
+from harness.conformance.bench import Bench
+from harness.conformance.scale import FULL, SHORT, Scale, held_at_most
 from harness.conformance.suite import CHECKS, Check, Outcome, State, run_checks
 
 __all__ = ["CHECKS", "FULL", "SHORT", "Bench", "Check", "Outcome", "Scale", "State", "held_at_most", "run_checks"]

@@ -4,12 +4,12 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from signal import SIGTERM
 from typing import TypeVar
 
 from harness.conformance.findings import Failed, Gone, NotApplicable
 from harness.conformance.messages import GET_AND_CLOSE, require_right
+from harness.conformance.scale import Scale, held_at_most
 from harness.conformance.wire import Answer, Connection
 from harness.deploy import Deployed, server_up
 from harness.runtime.base import Runtime, Service
@@ -18,24 +18,7 @@ from harness.spec.model import Model
 from harness.spec.quantities import Size
 
 LARGEST_BODY_BYTES = 64 << 20  # the contract's limit: far more than the kernel keeps for a connection
-_SPARE_CONNECTIONS = 100
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much of everything."""
-
-    every: int  # a request is split at each so-many-th byte boundary
-    connections: int  # opened and closed
-    settling: int  # of them, before the baseline is taken
-    idle: int  # connections held while one works
-    examples: int  # of generated requests
-    patient: bool  # whether checks that must wait for seconds are made
-
-
-FULL = Scale(every=1, connections=10_000, settling=1_000, idle=1_000, examples=400, patient=True)
-SHORT = Scale(every=9, connections=500, settling=100, idle=100, examples=40, patient=False)
 
 
 class Server:
@@ -236,11 +219,6 @@ class Bench:
     def _need_handler(self) -> None:
         if not self.takes_handler:
             raise NotApplicable("its answers cannot be configured (`contract: port`)")
-
-
-def held_at_most(scale: Scale) -> int:
-    """The most connections that any check holds at once."""
-    return scale.idle + _SPARE_CONNECTIONS
 
 
 def wait_until(condition: Callable[[], bool], for_s: float) -> bool:

@@ -51,7 +51,7 @@ class Ending:
     trouble: str  # why there is no report
     printed: bool  # the report, as a line
     marks: int  # asked for
-    port_taken: str  # why the port cannot be listened on again; empty: it can
+    port_taken: str | None  # why the port cannot be listened on again; empty: it can; none: it was not ours
     logs: str
 
     def total(self, name: str) -> int:
@@ -173,10 +173,10 @@ def _printed(server: Server, status: int | None) -> bool:
     return False
 
 
-def _port_taken(server: Server) -> str:
+def _port_taken(server: Server) -> str | None:
     host, port = server.address
     if host != "127.0.0.1":
-        return ""
+        return None
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -87,7 +87,7 @@ def stop_idle(bench: Bench) -> str:
         for connection in held[1::2]:
             if not connection.is_silent(ANSWERED_IN_S):
                 require_right(connection.answer(), None, GET)
-        _require_stopped(server, SIGINT)
+        _require_stopped(server, SIGINT if bench.takes_handler else server.stop_signal)
         for connection in held:
             while connection.receive(1 << 16):  # an answer that was late
                 pass
@@ -140,6 +140,8 @@ def marks(bench: Bench) -> str:
 def port_free(bench: Bench) -> str:
     """After the end the port can be listened on again."""
     ending = bench.once(end_under_load)
+    if ending.port_taken is None:
+        raise NotApplicable("it listened in a network of its own, which is gone")
     require(not ending.port_taken, f"listening on it says: {ending.port_taken}; who has inherited the socket?")
     return "listened on again"
 
