@@ -11,7 +11,7 @@ from signal import SIGTERM
 from harness.deploy import STOP_DEADLINE_S, fetch_record, free_port, open_files_for, running
 from harness.errors import DeployError
 from harness.proof import START_DEADLINE_S, longest_answer_s
-from harness.result import BackendReport
+from harness.raw import BackendReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import BackendAddress, BackendConfig
 from harness.spec.experiment import Trial

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import DeployError, HarnessError, MeasureError
 from harness.proof import OK, START_DEADLINE_S, Expected, expected_body_bytes, prove, prove_foreign
-from harness.result import BackendReport, ClientReport, ProbeReport, ServerReport
+from harness.raw import BackendReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import option_values
 from harness.spec.contract import BackendAddress, HandlerConfig, ServerConfig

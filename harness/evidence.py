@@ -6,7 +6,8 @@ from typing import Literal
 
 from harness import readings
 from harness.histogram import bounds_of, percentile
-from harness.result import BackendReport, ClientReport, CoreLoad, ServerReport, ServiceUsage
+from harness.raw import BackendReport, ClientReport, ServerReport
+from harness.result import CoreLoad, ServiceUsage
 from harness.spec.experiment import Trial
 
 Side = Literal["server", "client", "backend"]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from harness.deploy import STOP_DEADLINE_S, fetch_record
 from harness.errors import DeployError, MeasureError
-from harness.result import FaultReport, ServerReport
+from harness.raw import FaultReport, ServerReport
 from harness.runtime.base import Service
 from harness.spec.experiment import Trial
 

@@ -18,7 +18,7 @@ from harness.measure import (
     started,
 )
 from harness.proof import prove_foreign
-from harness.result import ClientReport
+from harness.raw import ClientReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer

@@ -7,8 +7,9 @@ looks. Each becomes a rate over its own interval first; the ratio of two rates i
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from harness.raw import ClientReport, MemoryLook, ServerReport
 from harness.readings import answered_rps, window_s
-from harness.result import ClientReport, MemoryLook, ServerReport, ServiceUsage
+from harness.result import ServiceUsage
 
 Costs = dict[str, float | None]
 

@@ -19,7 +19,7 @@ from harness.histogram import percentile
 from harness.hosts.cores import available_cores
 from harness.measure import CONNECT_DEADLINE_S, STEP_DEADLINE_S, client_config, client_spec, started
 from harness.proof import Expected
-from harness.result import ClientReport, HistogramName
+from harness.raw import ClientReport, HistogramName
 from harness.runtime.base import make_owner
 from harness.runtime.process import ProcessRuntime
 from harness.spec.experiment import Load, Record, Request, Trial

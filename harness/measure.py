@@ -20,7 +20,7 @@ from harness.errors import MeasureError
 from harness.events import EventStream, Tick, signal_together
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
 from harness.hosts.cores import CoreMap
-from harness.result import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
+from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import ClientConfig, ProbeConfig, ProbeTarget
 from harness.spec.experiment import Trial

@@ -7,7 +7,8 @@ interval first, and rates are compared.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.result import ClientReport, HistogramName, ServerReport, ServiceUsage
+from harness.raw import ClientReport, HistogramName, ServerReport
+from harness.result import ServiceUsage
 
 LATE = 0.01
 """Share of the window by which a server's marks may miss the window's edges and still count for it."""

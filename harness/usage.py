@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from harness.hosts.cores import CoreMap
-from harness.result import ClientReport, CoreLoad, MemoryLook, ProbeReport, Sample, ServerReport, ServiceUsage
+from harness.raw import ClientReport, MemoryLook, ProbeReport, Sample, ServerReport
+from harness.result import CoreLoad, ServiceUsage
 
 Kind = Literal["voluntary_switches", "involuntary_switches"]
 Fault = Literal["minor_faults", "major_faults"]

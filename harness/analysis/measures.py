@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from harness import ledger, readings
 from harness.histogram import percentiles
-from harness.result import ClientReport, HistogramName, ServerReport, ServiceUsage, TrialResult
+from harness.raw import ClientReport, HistogramName, ServerReport
+from harness.result import ServiceUsage, TrialResult
 from harness.spec.metrics import METRICS
 
 Values = dict[str, float | None]

@@ -17,7 +17,7 @@ from harness.conformance.messages import GET, GET_AND_CLOSE
 from harness.conformance.wire import Connection
 from harness.deploy import fetch_record
 from harness.errors import DeployError, MeasureError
-from harness.result import ServerReport
+from harness.raw import ServerReport
 
 STOP_S = 5.0  # the contract's
 GRACE_S = 2.0  # for the runtime to notice, on a loaded machine

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from harness.analysis.frames import STATES
 from harness.analysis.statistics import RUNS_FOR_VERDICT
 from harness.analysis.study import Row, Study
+from harness.raw import ServerReport
 from harness.report.text import amount, count, listed
-from harness.result import ServerReport
 from harness.spec.foreign import ReadyImage, RunningServer
 
 MOST_SHOWN = 200

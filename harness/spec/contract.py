@@ -1,6 +1,6 @@
 """The configurations that services are given: the harness's half of docs/contract/, as types.
 
-What comes back (exit report, client report) is in `harness/result.py`, because it is stored.
+What comes back (exit report, client report) is in `harness/raw.py`, because it is stored.
 """
 
 from typing import Literal

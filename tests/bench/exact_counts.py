@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.result import ClientReport
+from harness.raw import ClientReport
 from harness.spec.catalogue import load_models
 from tests.bench.beside import IMAGES, NotMeasuredError, say
 from tests.bench.servers import Model, serving

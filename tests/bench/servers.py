@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.beside import BODY_BYTES, DEADLINE_S, IMAGES, await_port, free_port
 
 sys.path.insert(0, str(IMAGES))  # run as a script, what the images share must be found
-from harness.result import ServerReport
+from harness.raw import ServerReport
 from harness.spec.catalogue import load_model, option_values
 from harness.spec.experiment import Scalar
 from probe.processes import Table, cpu_s, read_stat

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.result import ClientReport
+from harness.raw import ClientReport
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 DEADLINE_S = 40.0

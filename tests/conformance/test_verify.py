@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.new import new_model
+
 ROOT = Path(__file__).resolve().parents[2]
 IGNORES_CLOSE = """\
 import common.head
@@ -121,3 +123,17 @@ def test_a_server_that_does_not_start_is_exit_1_with_its_output(own: Path, code:
     done = verify(str(own), "--runtime", "process")
     assert done.returncode == 1
     assert "no luck" in done.stderr or "no answer" in done.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_program_that_knows_nothing_of_the_harness_is_asked_what_it_can_be_asked(tmp_path: Path) -> None:
+    folder = new_model("foreign", "dockerfile", tmp_path)
+    done = verify(str(folder), "--short", "--runtime", "docker", "--json")
+    assert done.returncode == 1, "Python's own http.server is lax"
+    states = {check["name"]: check["state"] for check in json.loads(done.stdout)["checks"]}
+    asked = {"answer", "keep-alive", "split", "pipelined", "slow-writer", "idle", "open-and-close", "stop-status"}
+    assert {states[name] for name in asked} == {"passed"}
+    assert {states[name] for name in ("body", "echo", "slow-reader", "counts", "port-free")} == {"not applicable"}
+    assert states["malformed"] == "failed"

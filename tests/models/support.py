@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from harness.result import ServerMark, ServerReport
+from harness.raw import ServerMark, ServerReport
 from harness.spec.catalogue import load_model, option_values
 
 IMAGES = Path(__file__).parents[2] / "images"

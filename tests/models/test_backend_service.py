@@ -19,7 +19,7 @@ import pytest
 from backend import config, delays
 from backend.delays import Made
 from harness.histogram import bounds_of, index_of
-from harness.result import BackendReport
+from harness.raw import BackendReport
 from harness.spec.contract import BackendConfig
 from tests.models.support import GET, GET_AND_CLOSE, IMAGES, PATIENCE_S, Client, wait_for
 

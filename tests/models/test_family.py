@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.result import ServerReport
+from harness.raw import ServerReport
 from tests.models.support import IMAGES, PATIENCE_S, wait_for, write_config
 
 WORKERS = 4

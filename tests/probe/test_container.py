@@ -13,7 +13,7 @@ import pytest
 from docker.models.containers import Container
 
 from harness.images import connect, ensure_images
-from harness.result import MemoryLook, Sample
+from harness.raw import MemoryLook, Sample
 
 pytestmark = pytest.mark.docker
 

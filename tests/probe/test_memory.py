@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.result import MemoryLook
+from harness.raw import MemoryLook
 from probe.memory import KERNEL_STACK_BYTES
 from probe.sockets import Held, held, structure_bytes
 from tests.probe.conftest import DEADLINE_S, Probe, Target

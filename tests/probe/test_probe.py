@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.result import Sample
+from harness.raw import Sample
 from tests.probe.conftest import DEADLINE_S, Probe, Target
 
 WORKERS = """

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.result import MemoryLook
+from harness.raw import MemoryLook
 
 MIB = 1 << 20
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from harness.ledger import cgroup_bytes_per_connection, connection_gini, costs, gini, memory_per_connection_bytes
-from harness.result import MemoryLook, ServerReport, ServiceUsage
+from harness.raw import MemoryLook, ServerReport
+from harness.result import ServiceUsage
 from harness.spec.metrics import METRICS
 from tests.report.looks import MIB, look
 from tests.run.records import client_report, mark, server_report, usage

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.result import MemoryLook, ProbeReport, Sample, ServerReport, ServiceUsage
+from harness.raw import MemoryLook, ProbeReport, Sample, ServerReport
+from harness.result import ServiceUsage
 from harness.usage import usage_of
 from tests.report.looks import look
 from tests.run.records import mark, server_report

@@ -4,7 +4,8 @@ from typing import Any
 
 from harness.evidence import Evidence
 from harness.histogram import index_of
-from harness.result import BackendReport, ClientReport, CoreLoad, ServerMark, ServerReport, ServiceUsage, TrialResult
+from harness.raw import BackendReport, ClientReport, ServerMark, ServerReport
+from harness.result import CoreLoad, ServiceUsage, TrialResult
 from harness.spec.experiment import Trial
 
 WINDOW_NS = 2_000_000_000

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 
-from harness.result import BackendReport, ClientReport, ServerReport  # noqa: E402 (run as a script, the checkout must be found first)
+from harness.raw import BackendReport, ClientReport, ServerReport  # noqa: E402 (run as a script, the checkout must be found first)
 from harness.spec.contract import BackendConfig, ClientConfig, ProbeConfig, ServerConfig  # noqa: E402
 from harness.spec.model import Model  # noqa: E402
 from harness.spec.schema import experiment_schema, schema_of  # noqa: E402

@@ -14,7 +14,8 @@ from typing import Any
 
 from harness.histogram import index_of
 from harness.plan import Plan, PlannedTrial
-from harness.result import ClientReport, CoreLoad, State, TrialResult, Verdict
+from harness.raw import ClientReport
+from harness.result import CoreLoad, State, TrialResult, Verdict
 from harness.spec.experiment import Experiment, Trial
 from tests.tools.synthetic_server import server_of, usage_of
 

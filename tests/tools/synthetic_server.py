@@ -3,7 +3,8 @@
 import random
 
 from harness.plan import PlannedTrial
-from harness.result import ClientReport, MemoryLook, ServerMark, ServerReport, ServiceUsage
+from harness.raw import ClientReport, MemoryLook, ServerMark, ServerReport
+from harness.result import ServiceUsage
 
 
 def server_of(planned: PlannedTrial, client: ClientReport) -> ServerReport:

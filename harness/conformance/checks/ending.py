@@ -9,7 +9,7 @@ from harness.conformance.findings import Failed, NotApplicable, require
 from harness.conformance.load import GRACE_S, STOP_S, Ending, end_under_load, stop
 from harness.conformance.messages import GET, require_right
 from harness.conformance.wire import PATIENCE_S, Connection
-from harness.result import ServerMark, ServerReport
+from harness.raw import ServerMark, ServerReport
 
 HELD = 8
 ANSWERED_IN_S = 1.0
