@@ -140,7 +140,7 @@ class DockerRuntime:
 
     def _settings(self, spec: ServiceSpec) -> dict[str, Any]:
         settings: dict[str, Any] = {
-            "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ceiling-{self._owner.run}-{spec.name}"),
+            "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ceiling-{self._owner.run}-{self._owner.pid}-{spec.name}"),
             "labels": self._labels(spec),
             "network_mode": spec.network,
             "log_config": LogConfig(type="json-file", config=LOG_LIMITS),
