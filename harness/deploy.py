@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from harness.spec.model import Model
 from harness.trust import Trust
 
 STOP_DEADLINE_S = 10.0
+OPEN_FILES_OF_OTHERS = 16_384  # at least, of a server that is none of ours, where the host allows it
 BACKLOG = 4096  # asked for in listen(2), the same in every model; the kernel caps it at net.core.somaxconn
 Fetched = TypeVar("Fetched", ClientReport, ProbeReport, ServerReport, BackendReport)
 
@@ -112,7 +114,7 @@ def server_up(
         cores=cores,
         memory_bytes=trial.limits.memory.bytes if trial.limits.memory else None,
         network=trial.network,
-        open_files=open_files_for(trial.load.connections),
+        open_files=open_files_of_server(trial, model),
         port=port,
     )
     with running(runtime, spec, notes) as service:
@@ -190,8 +192,25 @@ def handler_config(handler: Handler, iterations_per_us: float, backend: BackendA
 
 
 def open_files_for(connections: int) -> int:
-    """Descriptors that a server or a client needs: one a connection, and room for its own."""
+    """Descriptors that a client or a backend needs: one a connection, and room for its own."""
     return connections + 256
+
+
+def open_files_of_server(trial: Trial, model: Model | None) -> int:
+    """Descriptors that a trial's server needs: with a backend, each connection may have a call under way.
+
+    A server that is none of ours opens for itself what nobody here knows, such as a log or a database's connections: a
+    limit made for ours would be a wall that its people never meet.
+
+    Args:
+        trial: what is asked of it.
+        model: what its folder says of it; none: it has no folder.
+    """
+    needed = open_files_for(trial.load.connections * (1 if trial.handler.backend.delay is None else 2))
+    if model is not None and model.contract == "full":
+        return needed
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return max(needed, OPEN_FILES_OF_OTHERS if hard == resource.RLIM_INFINITY else min(OPEN_FILES_OF_OTHERS, hard))
 
 
 def free_port() -> int:

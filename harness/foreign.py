@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.deploy import Deployed, Reached, fetch_record, open_files_for, origin_of, refuse_taken, running
+from harness.deploy import Deployed, Reached, fetch_record, open_files_of_server, origin_of, refuse_taken, running
 from harness.events import EventStream
 from harness.measure import (
     CONNECT_DEADLINE_S,
@@ -59,7 +59,7 @@ def image_up(
         cores=cores,
         memory_bytes=trial.limits.memory.bytes if trial.limits.memory else None,
         network=trial.network,
-        open_files=open_files_for(trial.load.connections),
+        open_files=open_files_of_server(trial, None),
         port=image.port,
         ready=image,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.backend import IMAGE as BACKEND
-from harness.deploy import BACKLOG, calibrate, open_files_for, running
+from harness.deploy import BACKLOG, calibrate, open_files_of_server, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
 from harness.hosts.audit import Wall, audit, need_of
 from harness.hosts.cores import CoreMap, available_cores, divide_cores
@@ -134,7 +134,7 @@ def set_stage(
     if runtime.name == "process":
         _refuse_what_processes_cannot(trials, models)
     refuse_unmet_needs(runtime, {name: models[name] for name in servers if isinstance(name, str)})
-    stage = Stage(runtime, note, models, digests, _walls(trials, display), available_cores(), trusted)
+    stage = Stage(runtime, note, models, digests, _walls(trials, models, display), available_cores(), trusted)
     for trial in {trial.limits.cores: trial for trial in trials}.values():
         stage.cores(trial)
     return stage
@@ -149,9 +149,10 @@ def _certificates(servers: Iterable[str | Foreign], folder: Path) -> dict[str, s
         raise SpecError([f"ca: {error}; name a PEM file"]) from None
 
 
-def _walls(trials: Sequence[Trial], display: Display) -> list[Wall]:
-    need = need_of(trials, open_files=max(open_files_for(trial.load.connections) for trial in trials), backlog=BACKLOG)
-    walls = audit(need)
+def _walls(trials: Sequence[Trial], models: Mapping[str, Model], display: Display) -> list[Wall]:
+    servers = [models.get(trial.model) if isinstance(trial.model, str) else None for trial in trials]
+    open_files = max(open_files_of_server(trial, model) for trial, model in zip(trials, servers, strict=True))
+    walls = audit(need_of(trials, open_files=open_files, backlog=BACKLOG))
     fatal = [str(wall) for wall in walls if wall.fatal]
     if fatal:
         raise HostError("this host cannot run the plan:\n" + "\n".join(fatal))

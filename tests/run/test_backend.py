@@ -1,17 +1,20 @@
 """A server behind the server, from the spec to the record."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness import store
 from harness.backend import backend_config
+from harness.deploy import OPEN_FILES_OF_OTHERS, open_files_of_server
 from harness.histogram import bounds_of
 from harness.hosts.cores import CoreMap, divide_cores
 from harness.proof import longest_answer_s
 from harness.result import TrialResult
+from harness.spec.catalogue import load_models
 from harness.spec.experiment import Trial
-from tests.run.conftest import Command
+from tests.run.conftest import ROOT, Command
 
 SPEC = """\
 version: 1
@@ -19,7 +22,7 @@ title: What does a slow backend do to a server?
 base:
   network: {network}
   handler: {{backend: {backend}}}
-  load: {{connections: 12, warmup: 100 ms, window: {window}{load}}}
+  load: {{warmup: 100 ms, window: {window}, {load}}}
 factors:
   model: [{models}]
 repeats: 1
@@ -33,7 +36,7 @@ def run(
     *,
     backend: str = "{delay: 20 ms}",
     window: str = "600 ms",
-    load: str = "",
+    load: str = "connections: 12",
     runtime: str = "process",
     network: str = "host",
 ) -> list[TrialResult]:
@@ -83,7 +86,14 @@ def test_an_idle_server_whose_workers_all_wait_is_a_full_worker_pool(
 ) -> None:
     """4 workers x 250 ms: 16 requests a second, on whatever machine; the verdict needs no calm one."""
     few = "{label: threads, set: {model: prethread, options.threads: 4}}, {label: processes, set: {model: prefork, options.workers: 4}}"
-    trials = run(harness, tmp_path, few, backend="{delay: 250 ms}", window="1500 ms", load=f", lifetime: {lifetime}")
+    trials = run(
+        harness,
+        tmp_path,
+        few,
+        backend="{delay: 250 ms}",
+        window="1500 ms",
+        load=f"connections: 12, lifetime: {lifetime}",
+    )
     assert len(trials) == 2
     for trial in trials:
         assert trial.verdict is not None
@@ -104,7 +114,7 @@ def test_without_workers_of_a_fixed_number_waiting_for_the_backend_is_nobodys_li
 @pytest.mark.slow
 def test_calls_beyond_the_deadline_are_the_backends_failure(tmp_path: Path, harness: Command) -> None:
     slow = "{delay: 1 ms, distribution: bimodal, slow: 10 s, slow_share: 0.4}"
-    (trial,) = run(harness, tmp_path, "tpc", backend=slow, window="1 s", load=", timeout: 200 ms")
+    (trial,) = run(harness, tmp_path, "tpc", backend=slow, window="1 s", load="connections: 12, timeout: 200 ms")
     assert trial.servers["server"].backend_errors
     assert sum(trial.client.errors.values() if trial.client else ()) > 0
     assert trial.verdict is not None
@@ -147,3 +157,29 @@ def test_without_a_delay_there_is_no_backend() -> None:
 def test_how_long_an_answer_may_take_bounds_the_waiting_for_it(backend: dict[str, str], longest_s: float) -> None:
     trial = Trial.model_validate({"handler": {"backend": backend}})
     assert longest_answer_s(trial.handler.backend) == pytest.approx(longest_s)
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+def test_every_connection_may_have_a_call_under_way(tmp_path: Path, harness: Command) -> None:
+    """Descriptors for the connections alone would be a wall of ours, and look like the server's."""
+    (trial,) = run(harness, tmp_path, "reactor", backend="{delay: 300 ms}", load="connections: 700", runtime="docker")
+    assert trial.servers["server"].backend_errors == 0
+    assert trial.client is not None
+    assert not trial.client.errors.get("status")
+
+
+@pytest.mark.parametrize(
+    ("server", "handler", "descriptors"),
+    [
+        ("reactor", {}, 300 + 256),
+        ("reactor", {"backend": {"delay": "1 ms"}}, 2 * 300 + 256),
+        (None, {}, OPEN_FILES_OF_OTHERS),
+    ],
+)
+def test_a_server_of_ours_gets_the_descriptors_that_it_needs_and_others_many(
+    server: str | None, handler: dict[str, Any], descriptors: int
+) -> None:
+    trial = Trial.model_validate({"load": {"connections": 300}, "handler": handler})
+    model = load_models(ROOT / "images")[server] if server else None
+    assert open_files_of_server(trial, model) == descriptors
