@@ -85,16 +85,17 @@ class EventStream:
     def pump_until(self, at_ns: int) -> None:
         """Pass ticks on until an instant of the monotonic clock; what else comes is kept for `expect`.
 
-        On a busy machine this thread may wake up late, when the service is a step further already.
+        On a busy machine this thread may wake up late, when the service is a step further already, or has ended as it
+        should: a client has little to do after the window where connections are not kept.
 
         Raises:
-            MeasureError: the service ended or reported an error meanwhile.
+            MeasureError: the service ended before that instant, or reported an error.
         """
         while time.monotonic_ns() < at_ns:
             event = self._next(at_ns)
             if event is not None and event.get("event") != "tick":
                 self._early.append(event)
-            elif event is None and not self._service.running():
+            elif event is None and not self._service.running() and time.monotonic_ns() < at_ns:
                 raise MeasureError(
                     f"{self._service.spec.name} ended too early; its last output:\n{self._service.logs()}"
                 )

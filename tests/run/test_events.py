@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,23 @@ def test_what_comes_while_ticks_are_passed_on_is_kept_for_whoever_expects_it(pri
         assert events.expect("drained", 0.1) == {"event": "drained"}
         assert events.expect("done", 0.1) == {"event": "done"}
     assert [tick.ok for tick in ticks] == [2]
+
+
+class Late(EventStream):
+    """Followed by a thread that wakes up late: a busy machine."""
+
+    def _next(self, deadline_ns: int) -> dict[str, Any] | None:
+        time.sleep(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9) + 0.01)
+        return super()._next(deadline_ns)
+
+
+def test_whoever_looks_late_finds_the_service_ended_and_that_was_not_too_early(printer: Printer) -> None:
+    service = printer()
+    service.wait(10)
+    with Late(service, 10) as events:
+        events.pump_until(time.monotonic_ns() + 200_000_000)
+    with EventStream(service, 10) as events, pytest.raises(MeasureError, match="ended too early"):
+        events.pump_until(time.monotonic_ns() + 2_000_000_000)
 
 
 def test_an_error_that_it_reports_is_raised_where_it_is_met(printer: Printer) -> None:
