@@ -18,6 +18,8 @@ OK = 200
 MULTIPLE_CHOICES = 300  # the first status that is no 2xx
 BAD_GATEWAY = 502  # the server's word for: the backend did not answer
 LONGEST_DRAW = 30.0  # times the mean: an exponential delay beyond it has a probability of 1e-13
+PIECE_BYTES = 1 << 16
+MOST_BYTES = 1 << 30  # of an answer
 PATTERN = b"0123456789abcdef"
 
 
@@ -134,6 +136,18 @@ def longest_answer_s(backend: Backend) -> float:
 
 
 def _ask(origin: str, trial: Trial, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
+    """One request on a connection of its own: status and body of the answer.
+
+    Args:
+        origin: whom.
+        trial: what.
+        timeout_s: of each wait for the server; the whole answer may take `START_DEADLINE_S` more.
+        trust: of https.
+
+    Raises:
+        DeployError: the answer does not end, or is larger than any load client should be sent.
+        OSError: the server does not answer; or an `HTTPException`.
+    """
     parts, request = urlsplit(origin), trial.request
     kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
     secured: dict[str, Any] = {}
@@ -144,9 +158,24 @@ def _ask(origin: str, trial: Trial, timeout_s: float, trust: Trust | None = None
         body = pattern(request.body.bytes) or None
         connection.request(request.method, request.path, body, {**request.headers, "Connection": "close"})
         response = connection.getresponse()
-        return response.status, response.read()
+        return response.status, _whole(response, origin, request.path, time.monotonic() + timeout_s + START_DEADLINE_S)
     finally:
         connection.close()
+
+
+def _whole(response: http.client.HTTPResponse, origin: str, path: str, deadline_s: float) -> bytes:
+    """The body, with a deadline: a stream of events goes on for ever, and each wait for it is short."""
+    body = bytearray()
+    while piece := response.read1(PIECE_BYTES):
+        body += piece
+        if len(body) > MOST_BYTES or time.monotonic() > deadline_s:
+            raise DeployError(
+                f"{origin}: the answer to {path} had not ended after {len(body):,} bytes; a stream cannot be measured, ask"
+                " for something else (`request.path`)"
+            )
+    if response.length:  # of it is missing: `read1` does not say so
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
 
 
 def expected_body_bytes(trial: Trial) -> int:

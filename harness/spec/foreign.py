@@ -62,6 +62,9 @@ def origin(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
+        (parts.hostname or "").encode(
+            "idna"
+        )  # as whoever resolves it does: an empty label, or one too long, is an error
         named = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
     except ValueError as error:
         raise ValueError(f"`{url[:60]}` is no URL ({error}); write `http://host:port`") from None

@@ -3,10 +3,15 @@
 import contextlib
 import json
 import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from harness.errors import DeployError
+from harness.proof import prove_foreign
 from harness.result import TrialResult
 from harness.spec.experiment import Trial
 from harness.spec.foreign import RunningServer
@@ -289,3 +294,30 @@ def test_a_record_from_before_there_were_such_servers_is_still_read() -> None:
     read = Trial.model_validate_json(json.dumps(trial))
     assert (read.model, read.model_name, read.request.expect) == ("ppc", "ppc", None)
     assert json.loads(read.model_dump_json())["model"] == "ppc"
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A stream of events: each wait for it is short, and it has no end."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"data: one\n\n")
+                time.sleep(0.05)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
+def test_an_answer_without_an_end_is_an_error_in_good_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.proof.START_DEADLINE_S", 0.3)
+    monkeypatch.setattr("harness.proof.FOREIGN_PATIENCE_S", 0.3)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(DeployError, match="a stream cannot be measured"):
+            prove_foreign(origin, Trial(), None, None, [])
+        server.shutdown()

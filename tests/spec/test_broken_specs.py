@@ -101,6 +101,7 @@ BROKEN = [
     ("url with a path", HEAD + "base:\n  model:\n    url: http://h:80/api\n", 5, "has a path; write `http://h:80`, and the path as `request.path`"),
     ("url of another kind", HEAD + "base: {model: {url: 'ftp://h'}}\n", 3, "is not one that the client can load; write `http://host:port`"),
     ("url with a wrong port", HEAD + "base: {model: {url: 'http://h:99999'}}\n", 3, "is no URL"),
+    ("url without a part of its name", HEAD + "base: {model: {url: 'http://a..b'}}\n", 3, "is no URL"),
     ("certificates without https", HEAD + "base: {model: {url: 'http://h', insecure: true}}\n", 3, "are for https"),
     ("certificates twice", HEAD + "base: {model: {url: 'https://h', insecure: true, ca: a.pem}}\n", 3, "`insecure` takes any certificate"),
     ("no such certificates", HEAD + "base:\n  model:\n    url: https://h\n    ca: missing.pem\n", 6, "cannot be read (No such file or directory); name a PEM file"),
