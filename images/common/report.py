@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import resource
 import sys
 import time
@@ -56,5 +55,6 @@ def write_report(folder: Path, model: str, marks: Sequence[Mark], end: Mark) -> 
     unfinished = folder / ".exit.json.part"
     unfinished.write_text(line)
     unfinished.replace(folder / "exit.json")
-    with contextlib.suppress(OSError):  # nobody listens any more; the file is what counts
-        os.write(sys.stdout.fileno(), line.encode())
+    # Where nobody listens any more, the file is what counts. Buffered: all of the line, however little fits at once.
+    with contextlib.suppress(OSError), open(sys.stdout.fileno(), "wb", closefd=False) as out:
+        out.write(line.encode())

@@ -34,7 +34,7 @@ THREAD_STACK_BYTES: Final = 256 << 10  # Python keeps its own frames on the heap
 _Option = TypeVar("_Option", int, str, bool)
 _EXIT_CANNOT_RUN: Final = 1
 _EXIT_BAD_INPUT: Final = 2
-_HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD)
+_FROM_OUTSIDE: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Service:
@@ -68,6 +68,7 @@ class Service:
         self._handler = Handler(config.handler, self.log)
         self._out = folder / "out"
         self._marks: list[Mark] = []
+        self._marks_due = 0
         self._make_wakeup()
         threading.stack_size(THREAD_STACK_BYTES)
         self._catch_signals()
@@ -174,7 +175,13 @@ class Service:
         self._let_in_a_childs_signals()
 
     def finish(self) -> None:
-        """Write the log out, take the end mark, write and print the exit report. All workers have ended."""
+        """Write the log out, take the end mark, write and print the exit report. All workers have ended.
+
+        From here on signals are ignored. No mark follows the last one; and the interpreter, when it ends, gives every
+        signal that is not ignored back to the kernel, whose answer to it is death.
+        """
+        for number in _FROM_OUTSIDE:
+            signal.signal(number, signal.SIG_IGN)
         self.log.flush()
         end = self._take_mark()
         write_report(self._out, self.config.model, self._marks, {**end, **self.facts})
@@ -220,9 +227,12 @@ class Service:
         self.stopping = True
 
     def _mark(self, _number: int, _frame: FrameType | None) -> None:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # one after another: none within another
-        self._marks.append(self._take_mark())
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        self._marks_due += 1
+        if self._marks_due > 1:  # asked for while one is being taken: one after another, or their order would be lost
+            return
+        while self._marks_due:
+            self._marks.append(self._take_mark())
+            self._marks_due -= 1
 
     def _take_mark(self) -> Mark:
         self.before_mark()

@@ -14,12 +14,14 @@ The invariants:
 import asyncio
 import signal
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from common.blocking import FINISH_S, LINGER_S
 from common.service import Service
 from common.sockets import Listener
 from reactor.asyncio_calls import AsyncioCalls
+
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(service: Service) -> None:
@@ -58,7 +60,7 @@ class Server:
         if (backend := self.service.config.handler.backend) is not None:
             self.calls = AsyncioCalls(backend, self.service.counts)
         self._stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPS:
             self.loop.add_signal_handler(number, self._be_stopped)
         self._listen()
         if not self.service.stopping:  # by a signal that came before these handlers
@@ -66,6 +68,7 @@ class Server:
         self.loop.remove_reader(self._listener.socket)
         self._listener.close()
         await self._finish()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # closing its loop, uvloop lets them kill the process again
 
     def _be_stopped(self) -> None:
         self.service.stopping = True
