@@ -10,8 +10,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from harness.analysis.compare import BREAKING, ENDING
 from harness.events import Tick
 from harness.plan import Plan, PlannedTrial
+from harness.raw import ClientReport
 from harness.report import Report
 from harness.result import TrialResult
 
@@ -94,8 +96,7 @@ class Display:
         style = _STATE_STYLE[result.state]
         line = f"[{style}]{result.state:>7}[/] {result.order:>4}/{self._total}  {escape(result.id)}"
         if result.client is not None:
-            window_s = (result.client.window_end_ns - result.client.window_start_ns) / 1e9
-            line += f"  {result.client.completed_in_window / window_s:,.0f} requests/s"
+            line += f"  {_came_of_it(result, result.client)}"
         if result.verdict is not None and result.verdict.limited_by != "nobody":
             line += f", limited by {escape(result.verdict.limited_by)}"
         if result.reason:
@@ -115,6 +116,17 @@ class Display:
 @contextmanager
 def _silence() -> Iterator[None]:
     yield
+
+
+def _came_of_it(result: TrialResult, client: ClientReport) -> str:
+    """The one number of a trial: its throughput, or what a fault took with it."""
+    fault = result.trial.handler.fault
+    if fault in ENDING and client.connections_lost is not None:
+        return f"{client.connections_lost:,} connections lost to the {fault}"
+    if fault in BREAKING:
+        return f"{sum(client.errors.values()):,} requests failed with the {fault}"
+    window_s = (client.window_end_ns - client.window_start_ns) / 1e9
+    return f"{client.completed_in_window / window_s:,.0f} requests/s"
 
 
 def clock(seconds: float) -> str:

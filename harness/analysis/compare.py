@@ -13,9 +13,17 @@ from harness.analysis.statistics import RUNS_FOR_INTERVAL, RUNS_FOR_VERDICT, Est
 from harness.analysis.study import Point, Study
 from harness.spec.metrics import METRICS
 
-Outcome = Literal["wins", "leads", "tie", "spread", "alone"]
+Outcome = Literal["wins", "leads", "tie", "spread", "alone", "damage"]
 """wins: ahead of every other side, by 5 blocks or more; leads: the same by 3 or 4 blocks, no verdict; tie: at least
-one other side cannot be told from it; spread: too few blocks for an interval; alone: nothing to compare with."""
+one other side cannot be told from it; spread: too few blocks for an interval; alone: nothing to compare with; damage:
+what a fault took with it, counted side by side and no ratio, as nothing is the best of it."""
+
+ENDING = ("crash", "exit")
+"""Faults that end a process: what they take with them are connections. The others stop it, and connections only wait."""
+BREAKING = (*ENDING, "hang", "deadlock")
+"""Faults after which a part of the server, or all of it, answers no more: what is left of the window compares nothing."""
+DAMAGE = ("connections_lost", "error_count")
+"""What they take with them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Comparison:
     others: tuple[Against, ...]  # best mean first
     empty: tuple[str, ...]  # sides without a single run that counts and carries the metric
     outcome: Outcome
+    sides: tuple[tuple[str, Point, Estimate], ...]  # all that carry the metric, the leader first
 
     @property
     def blocks(self) -> int:
@@ -59,7 +68,16 @@ class Comparison:
 
 
 def primary_metric(points: Sequence[Point]) -> str:
-    """What an experiment is about: throughput in a closed loop, the tail of the response time in an open one."""
+    """What an experiment is about: throughput in a closed loop, the tail of the response time in an open one.
+
+    With a fault that breaks something it is neither, but what the fault took with it: connections, where it ends a
+    process and they are kept; else requests.
+    """
+    counted = [point for point in points if point.counted]
+    faults = {point.fault for point in points}
+    if faults & set(BREAKING):
+        ended = faults <= {*ENDING, "none"} and all(point.estimates["connections_lost"] for point in counted)
+        return "connections_lost" if ended else "error_count"
     if any(point.closed for point in points):
         return "throughput_rps"
     carried = all(point.estimates["response_p99_us"] for point in points if point.counted)
@@ -100,7 +118,9 @@ def _compare(study: Study, panel: tuple[str, ...], x: str | None, points: list[P
     )
     empty = tuple(study.axes.series_of(point.factors) for point in points if point.estimates[metric] is None)
     name = study.axes.series_of(leader.factors)
-    return Comparison(panel, x, metric, name, leader, best, others, empty, _outcome(others, better))
+    outcome = "damage" if metric in DAMAGE else _outcome(others, better)
+    named = tuple((study.axes.series_of(point.factors), point, found) for point, found in sides)
+    return Comparison(panel, x, metric, name, leader, best, others, empty, outcome, named)
 
 
 def _pairs(one: Point, other: Point, metric: str) -> list[tuple[float, float]]:

@@ -27,6 +27,8 @@ def measure(result: TrialResult) -> Values:
     server = result.servers.get("server")
     if (usage := result.usage.get("server")) is not None:
         values |= _of_server(usage, result.client, server)
+        if result.trial.handler.fault != "none":  # what is held after it, and what leaks, is no price of a connection
+            values |= dict.fromkeys(("memory_per_connection_bytes", "cgroup_bytes_per_connection"))
     renewed = result.trial.load.lifetime == "per-request"
     values |= ledger.costs(usage, result.client, server, renewed=renewed)
     values["connection_gini"] = ledger.connection_gini(server)

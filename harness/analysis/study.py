@@ -61,6 +61,11 @@ class Point:
         """Whether its load is a closed loop: its percentiles are then at saturation."""
         return self.rows[0].planned.trial.load.kind == "closed"
 
+    @property
+    def fault(self) -> str:
+        """What one of its requests sets off in the middle of the window; `none`: nothing."""
+        return self.rows[0].planned.trial.handler.fault
+
     def by_block(self, metric: str) -> dict[int, float]:
         """Values of a metric over the runs that count and carry it, by block."""
         found = {row.planned.block: row.values[metric] for row in self.counted}

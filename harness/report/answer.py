@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.analysis.compare import Against, Comparison, compare
 from harness.analysis.statistics import MOST_REPEATS, RUNS_FOR_VERDICT, Estimate
 from harness.analysis.study import Point, Study
+from harness.report.damage import damage_done
 from harness.report.text import GAVE_OUT, amount, between, count, estimated, listed, place, times
 from harness.spec.metrics import METRICS
 
@@ -26,7 +27,8 @@ def make_answer(study: Study) -> Answer:
     comparisons = compare(study)
     if not comparisons:
         return Answer(_nothing(study), "", ())
-    if all(not comparison.others and not comparison.empty for comparison in comparisons):
+    single = all(not comparison.others and not comparison.empty for comparison in comparisons)
+    if single and not any(comparison.outcome == "damage" for comparison in comparisons):
         return Answer(_along(study, comparisons), "", ())
     findings = tuple(_sentence(study, comparison) for comparison in comparisons)
     first, *further = _headlines(comparisons)
@@ -72,6 +74,8 @@ def _best(metric: str) -> str:
 def _sentence(study: Study, comparison: Comparison, brief: bool = False) -> str:
     """One place in a sentence; the brief form leaves out what the sentence before it has said already."""
     where = place(study.axes, comparison.panel, comparison.x)
+    if comparison.outcome == "damage":
+        return f"{f'At {where}: ' if where else ''}{damage_done(comparison)}{_empty(comparison)}{_doubted(comparison)}."
     start = f"At {where}, " if where else ""
     return f"{start}{_said(comparison, brief)}{_empty(comparison)}{_doubted(comparison)}."
 
@@ -92,7 +96,7 @@ def _said(comparison: Comparison, brief: bool) -> str:
             return f"{leader} was {extreme} with {value}, {ratios}{'' if brief else chance}"
         case "leads":
             return f"{leader} leads in these runs with {value}, {ratios}{'' if brief else _short(comparison)}{limit}"
-        case "wins":
+        case _:
             return f"{leader} has {_best(comparison.metric)}: {value}, {ratios}{limit}"
 
 
@@ -158,7 +162,7 @@ def _more(level: tuple[Against, ...]) -> str:
 
 def _empty(comparison: Comparison) -> str:
     beyond = [other.side for other in comparison.others if other.ratio is None]
-    known = beyond and not comparison.estimate.at_least
+    known = beyond and not comparison.estimate.at_least and comparison.outcome != "damage"
     text = f"; no ratio to {listed(beyond)}: a run there is beyond the timeout or zero" if known else ""
     if comparison.empty:
         text += (

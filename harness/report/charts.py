@@ -8,6 +8,7 @@ from typing import Any
 from harness.analysis.axes import numeric
 from harness.analysis.study import Point, Study
 from harness.report.scales import Axis, axis_over, log_axis, short
+from harness.report.tables import ONLY_WHERE_PRESENT, present
 from harness.report.text import between, estimated, level, scale, short_names
 from harness.spec.metrics import METRICS
 
@@ -24,6 +25,7 @@ class Lead:
 
 
 LEADS = (
+    Lead("connections_lost", "Kept connections that the server, or its end, closed unasked. Lower is better."),
     Lead("throughput_rps", "Right answers per second. Higher is better."),
     Lead("response_p50_us", "Half of the requests took no longer."),
     Lead("response_p99_us", "One request in a hundred took longer."),
@@ -61,7 +63,9 @@ class Chart:
 
 def make_charts(study: Study) -> tuple[Chart, ...]:
     """Every chart that the run has values for."""
-    drawn = [_chart(study, lead) for lead in LEADS]
+    drawn = [
+        _chart(study, lead) for lead in LEADS if lead.metric not in ONLY_WHERE_PRESENT or present(study, lead.metric)
+    ]
     drawn.append(_littles_law(study))
     return tuple(chart for chart in drawn if chart is not None)
 

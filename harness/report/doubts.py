@@ -7,6 +7,7 @@ from harness.analysis.frames import STATES
 from harness.analysis.statistics import RUNS_FOR_VERDICT
 from harness.analysis.study import Row, Study
 from harness.raw import ServerReport
+from harness.report.damage import NOTE, broken
 from harness.report.text import amount, count, listed
 from harness.spec.foreign import ReadyImage, RunningServer
 
@@ -48,6 +49,9 @@ def _general(study: Study) -> Iterator[str]:
     git = run.environment.get("git")
     if isinstance(git, dict) and git.get("dirty"):
         yield "The checkout held changes that are not in the commit named below."
+    if broken(study):
+        yield NOTE
+    yield from _backend(study)
     yield from _foreign(study)
     walls = run.environment.get("walls")
     for wall in walls if isinstance(walls, list) else []:
@@ -57,6 +61,16 @@ def _general(study: Study) -> Iterator[str]:
             yield f"{row.planned.id}: {note}."
     if run.strays:
         yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
+
+
+def _backend(study: Study) -> Iterator[str]:
+    """Whoever shares the client's core takes from it; how much depends on the server."""
+    together = [row.result for row in study.rows if row.result is not None and row.result.backend is not None]
+    if any("backend" not in result.cores for result in together):
+        yield (
+            "The backend had no core of its own and ran on the load client's: no absolute capacity is claimed, and servers are"
+            " compared as they do beside both. Only where each worker waits for the backend do workers ÷ delay decide."
+        )
 
 
 def _foreign(study: Study) -> Iterator[str]:

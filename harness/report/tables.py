@@ -8,6 +8,7 @@ from harness.report.text import NOTHING, between, estimated, short_names
 from harness.spec.metrics import METRICS
 
 COLUMNS = {
+    "connections_lost": "Connections lost",
     "throughput_rps": "Throughput",
     "response_p50_us": "p50",
     "response_p99_us": "p99",
@@ -20,8 +21,8 @@ COLUMNS = {
 }
 """The metrics of the table and their heads."""
 
-ONLY_WHERE_PRESENT = ("first_byte_p50_us", "starved_connections", "errors")
-TERMINAL = ("throughput_rps", "response_p50_us", "response_p99_us", "cpu_us_per_request", "errors")
+ONLY_WHERE_PRESENT = ("connections_lost", "first_byte_p50_us", "starved_connections", "errors")
+TERMINAL = ("connections_lost", "throughput_rps", "response_p50_us", "response_p99_us", "cpu_us_per_request", "errors")
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ class SummaryTable:
 
 def points_table(study: Study) -> Table:
     """A row per point, in the order of the spec's levels."""
-    metrics = [metric for metric in COLUMNS if _present(study, metric)]
+    metrics = [metric for metric in COLUMNS if present(study, metric)]
     return _table(study, metrics)
 
 
 def terminal_table(study: Study) -> SummaryTable:
     """The main metrics only."""
-    table = _table(study, [metric for metric in TERMINAL if _present(study, metric)])
+    table = _table(study, [metric for metric in TERMINAL if present(study, metric)])
     return SummaryTable(
         columns=tuple(column.title for column in table.columns),
         rows=tuple(tuple(_plain(cell) for cell in row) for row in table.rows),
@@ -79,7 +80,7 @@ def _plain(cell: Cell) -> str:
     return f"{cell.text} [{cell.small}]" if cell.small else cell.text
 
 
-def _present(study: Study, metric: str) -> bool:
+def present(study: Study, metric: str) -> bool:
     """Columns that would be empty, or hold nothing but zeros where zero is the rule, are left out."""
     found = [point.estimates[metric] for point in study.points]
     return any(estimate is not None and (metric not in ONLY_WHERE_PRESENT or estimate.most > 0) for estimate in found)

@@ -31,7 +31,6 @@ COLUMNS = {
     "accept_eagains_per_connection": "Accepts in vain / connection",
     "descriptors": "Open descriptors",
     "connection_gini": "Spread over workers (Gini)",
-    "connections_lost": "Connections lost",
 }
 """The metrics of the panel and their heads."""
 

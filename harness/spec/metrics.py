@@ -90,7 +90,7 @@ _ALL: tuple[Metric, ...] = (
         "Requests of the window without a right answer in time (timed out, refused, reset, wrong, unsent), over those intended.",
         summary=True,
     ),
-    Metric("error_count", "Errors, count", "requests", "lower", "The same as a number of requests."),
+    Metric("error_count", "Errors, count", "requests", "lower", "The same as a number of requests.", summary=True),
     Metric(
         "cpu_us_per_request",
         "Server CPU per request",

@@ -1,5 +1,6 @@
 """Runs made up for the tests of this folder."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,4 +13,5 @@ from tests.tools.synthetic import Shape, make_run
 @pytest.fixture
 def study_of(tmp_path: Path) -> Callable[[Shape], Study]:
     """Make a run of a shape and digest it."""
-    return lambda shape: make_study(make_run(tmp_path / "run", shape))
+    numbers = itertools.count(1)
+    return lambda shape: make_study(make_run(tmp_path / f"run-{next(numbers)}", shape))

@@ -6,7 +6,9 @@ import pytest
 
 from harness.analysis.study import Study
 from harness.report.answer import make_answer
+from harness.report.charts import make_charts
 from harness.report.doubts import doubted_trials, general_doubts
+from harness.report.tables import terminal_table
 from tests.tools.synthetic import Shape
 
 StudyOf = Callable[[Shape], Study]
@@ -107,6 +109,53 @@ def test_an_open_loop_is_about_the_tail_and_not_at_saturation(study_of: StudyOf)
     said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, kind="open"))).headline
     assert "the lowest response time, p99" in said
     assert "saturation" not in said
+
+
+LOST = {"ppc": 0, "tpc": 32, "reactor": 32}
+
+
+@pytest.mark.parametrize("fault", ["crash", "exit"])
+def test_an_experiment_with_a_fault_opens_with_what_it_took_and_ranks_no_throughput(
+    study_of: StudyOf, fault: str
+) -> None:
+    study = study_of(Shape(THREE, repeats=5, speed=CLEAR, fault=fault, lost=LOST))
+    said = make_answer(study)
+    assert said.headline == (
+        f"Connections lost to the {fault}, of 32 that had no part in it: 0 with ppc; 32 with tpc and reactor (5 repeats)."
+    )
+    assert "throughput" not in said.headline + said.more
+    assert any("They compare nothing" in doubt for doubt in general_doubts(study))
+    assert terminal_table(study).columns[2] == "Connections lost"
+    assert make_charts(study)[0].id == "connections_lost"
+
+
+def test_a_fault_that_ends_no_process_is_about_requests_as_nothing_is_closed(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=EQUAL, spread=0, fault="hang", timed_out=0.01)))
+    assert said.headline.startswith("Requests that failed in the window with the hang: 160 with ")
+
+
+def test_a_leak_breaks_nothing_off_and_throughput_is_compared(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, fault="leak"))).headline
+    assert said.startswith("reactor has the highest throughput: ")
+
+
+def test_only_the_places_with_a_fault_are_about_it(study_of: StudyOf) -> None:
+    factors = {**THREE, "handler.fault": ("none", "crash")}
+    said = make_answer(study_of(Shape(factors, repeats=5, speed=CLEAR, lost=LOST)))
+    assert len(said.findings) == 2
+    assert "has the highest throughput" in said.findings[0]
+    assert "connections lost to the crash" in said.findings[1].lower()
+
+
+def test_one_server_with_a_fault_does_not_do_best(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape({"model": ("tpc",)}, repeats=5, fault="crash", lost=LOST))).headline
+    assert said == "Connections lost to the crash, of 32 that had no part in it: 32 with tpc (5 repeats)."
+
+
+def test_memory_per_connection_is_not_told_after_a_fault(study_of: StudyOf) -> None:
+    whole, broken = (study_of(Shape(THREE, repeats=1, fault=fault)) for fault in ("none", "leak"))
+    assert any(point.estimates["memory_per_connection_bytes"] for point in whole.points)
+    assert not any(point.estimates["memory_per_connection_bytes"] for point in broken.points)
 
 
 def test_when_every_p99_is_beyond_the_timeout_nobody_wins(study_of: StudyOf) -> None:

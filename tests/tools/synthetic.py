@@ -55,6 +55,8 @@ class Shape:
     states: Mapping[str, str] = field(default_factory=dict)  # trial id: a State, "missing" or "half-written"
     reasons: Mapping[str, str] = field(default_factory=dict)  # trial id: why
     timed_out: float = 0.0  # share of the requests
+    fault: str = "none"  # set off in every trial
+    lost: Mapping[str, int] = field(default_factory=dict)  # model: connections lost to it
     requests: int = 4_000  # at most so many entries in each histogram
 
 
@@ -107,7 +109,8 @@ def _trial(factors: Mapping[str, str], shape: Shape) -> Trial:
     load: dict[str, Any] = {"connections": connections, "warmup": "1 s", "window": f"{WINDOW_S:.0f} s"}
     load |= {"kind": shape.kind, "rate": "1000/s" if shape.kind == "open" else None}
     load |= {"lifetime": factors.get("load.lifetime", "keep-alive")}
-    return Trial.model_validate({"load": load, "handler": {"cpu": "50 us"}})
+    fault = factors.get("handler.fault", shape.fault)
+    return Trial.model_validate({"load": load, "handler": {"cpu": "50 us", "fault": fault}})
 
 
 def _environment(shape: Shape) -> dict[str, Any]:
@@ -189,6 +192,7 @@ def _client(planned: PlannedTrial, shape: Shape, rate: float, chance: random.Ran
         in_flight_starved_integral_s=0.0,
         residence_s=done * mean_s,
         connections_opened=done if per_request else connections,
+        connections_lost=None if per_request else shape.lost.get(planned.factors.get("model", ""), 0),
         connections_served=connections,
         connections_starved=0,
         connect_missing=0,
