@@ -111,7 +111,7 @@ class BackendCalls:
             line.kept = True
             self._pool.append(line)
             self._done(line.asker, True)
-        elif line.reply.ended:
+        elif line.reply.ended or time.monotonic() >= line.deadline_s:  # what is there comes in spite of the timer
             self._fail(line)
         else:
             self._receive(line)

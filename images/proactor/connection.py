@@ -1,5 +1,7 @@
 """One connection of a client."""
 
+import math
+
 from common.session import Session
 from proactor import operations
 from proactor.tokens import RECEIVED, token_of
@@ -15,6 +17,7 @@ class Connection:
         lent: what the kernel reads for the operation in flight: referenced from here until its completion.
         sent: bytes of it that the kernel has taken.
         ended: we have said that nothing more comes, and read away what still does, until `deadline_s` (lingering).
+            The ring's timer alone would not do: what is there already is received without a look at it.
     """
 
     __slots__ = ("deadline_s", "ended", "fd", "lent", "receive", "sent", "session")
@@ -26,4 +29,4 @@ class Connection:
         self.lent = b""
         self.sent = 0
         self.ended = False
-        self.deadline_s = 0.0
+        self.deadline_s = math.inf

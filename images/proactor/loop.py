@@ -103,7 +103,7 @@ class Proactor:
         data = self._buffers.take(flags, result)
         if data and not connection.ended:
             self._send(connection, connection.session.receive(data))
-        elif data or self._is_to_be_repeated(connection, result):
+        elif (data or self._is_to_be_repeated(connection, result)) and time.monotonic() < connection.deadline_s:
             self._receive(connection)
         else:
             self._close(connection)

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,12 +162,15 @@ def test_two_thousand_connections_leave_no_descriptor_and_no_memory(folder: Path
             wait_for(lambda: process.num_fds() == before)
             return process.num_fds(), process.memory_info().rss
 
+        first = server.client()
+        assert first.ask(GET_AND_CLOSE).status == 200
+        assert first.at_end()  # so the server has closed it, and the one before it
         before = process.num_fds()
         _, rss = serve_two_thousand()
         fds, later_rss = serve_two_thousand()
         assert fds == before
         assert later_rss - rss < 1 << 20
-        assert server.stop().requests == 4_000
+        assert server.stop().requests == 4_001
 
 
 def test_a_crash_takes_the_connections_of_one_ring_and_that_ring_is_replaced(folder: Path) -> None:
@@ -292,6 +296,42 @@ def test_a_refused_client_that_goes_on_sending_can_still_read_why(folder: Path) 
         assert client.response().status == 400
         assert client.at_end()
         assert server.client().ask(GET).status == 200
+
+
+@pytest.mark.slow
+def test_a_refused_client_that_never_stops_sending_is_closed_though_its_bytes_are_always_there_first(
+    folder: Path,
+) -> None:
+    with serving(MODEL, folder, cpu_iterations=200_000) as server:
+        done = threading.Event()
+
+        def keep_busy() -> None:
+            client = server.client()
+            while not done.is_set():
+                assert client.ask(GET).status == 200
+
+        busy = [threading.Thread(target=keep_busy) for _ in range(12)]
+        for thread in busy:
+            thread.start()
+        endless = server.client()
+        endless.send(b"NO SUCH THING\r\n\r\n")
+        try:
+            assert _is_cut_off(endless)
+        finally:
+            done.set()
+            for thread in busy:
+                thread.join(PATIENCE_S)
+
+
+def _is_cut_off(client: Client) -> bool:
+    """Whether sending, without a pause, ever fails."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    try:
+        while time.monotonic() < deadline_s:
+            client.send(b"x" * (1 << 20))
+    except ConnectionError:
+        return True
+    return False
 
 
 WHY_NOT = {
