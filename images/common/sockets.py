@@ -75,6 +75,8 @@ class Listener:
             if accepted is None:
                 return
             yield accepted
+            if self._rest_until_s:  # the caller could not serve this one
+                return
 
     def accept_one(self, counts: Counts) -> tuple[socket.socket, str] | None:
         """Accept one connection: with its client's address, and the caller's to close. For workers that serve one each.
