@@ -19,7 +19,8 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "tests" / "tools" / "docker-engine.sh"
 PYTEST = (sys.executable, "-m", "pytest")
-SLOW = (*PYTEST, "-m", "(slow or docker or browser) and not soak", "--session-timeout=1800")
+SLOW = (*PYTEST, "-n", "2", "-m", "slow and not (docker or browser or soak)", "--session-timeout=1800")
+ENGINE_OR_BROWSER = (*PYTEST, "-m", "(docker or browser) and not soak", "--session-timeout=1800")
 SOAK = (*PYTEST, "-m", "soak", "--timeout=3600", "--session-timeout=14400")
 CHECK = ("make", "check")
 EXIT_CANNOT_RUN = 3
@@ -38,7 +39,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("test", "soak", "bench"))
     what = parser.parse_args(arguments).what
-    all_steps: dict[str, list[Sequence[str]]] = {"test": [CHECK, SLOW], "soak": [SOAK], "bench": benchmarks()}
+    all_steps: dict[str, list[Sequence[str]]] = {
+        "test": [CHECK, SLOW, ENGINE_OR_BROWSER],
+        "soak": [SOAK],
+        "bench": benchmarks(),
+    }
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
