@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness import readings
 from harness.histogram import bounds_of, percentile
-from harness.raw import BackendReport, ClientReport, ServerReport
+from harness.raw import BackendReport, ClientReport, FaultReport, ServerReport
 from harness.result import CoreLoad, ServiceUsage
 from harness.spec.experiment import Trial
 
@@ -30,6 +30,7 @@ class Evidence:
     workers: int | None = None  # where their number is fixed and known
     backend: BackendReport | None = None
     backend_usage: ServiceUsage | None = None
+    fault: FaultReport | None = None  # what was set off
 
     @property
     def server_utilisation(self) -> float | None:
@@ -75,6 +76,22 @@ class Evidence:
         """Requests under way on average, those of starved connections among them."""
         client = self.client
         return (client.in_flight_integral_s + client.in_flight_starved_integral_s) / readings.window_s(client)
+
+    @property
+    def fault_missed(self) -> str | None:
+        """Why the window does not show the fault that was asked for; None where it does, or none was asked for."""
+        fault, window_end_ns = self.fault, self.client.window_end_ns
+        if fault is None:
+            return None
+        said = fault.outcome
+        if said == "not sent" or fault.sent_ns is None:
+            return f"its request could not be sent ({fault.detail})"
+        if said == "answered" and fault.kind in ("crash", "exit", "hang"):
+            return f"its request was answered ({fault.detail}), as one that sets nothing off"
+        if said == "silence" and fault.kind in ("crash", "exit"):
+            return f"its request was still waiting when its deadline came ({fault.detail})"
+        late_s = (fault.sent_ns - window_end_ns) / 1e9 + (fault.after_s or 0.0)
+        return f"it came {late_s:.1f} s after the window" if late_s > 0 else None
 
     @property
     def backend_beside_client(self) -> bool:

@@ -117,6 +117,7 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
         cores=cores,
         backend=take.backend,
         backend_usage=usage.get("backend"),
+        fault=take.fault,
     )
     checks, verdict, state, reason = judge(evidence)
     return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}

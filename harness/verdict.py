@@ -30,6 +30,9 @@ def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | 
     if who is not None:
         gave_out = f"the {who} gave out, not the server: {verdict.evidence}"
         return checks, verdict, "invalid", "; ".join([gave_out, *doubts])
+    if (missed := evidence.fault_missed) is not None:
+        told = f"the window does not show the {evidence.trial.handler.fault} that was asked for: {missed}"
+        return checks, verdict, "invalid", "; ".join([told, *doubts])
     if doubts:
         return checks, verdict, "marked", "; ".join(doubts)
     return checks, verdict, "ok", None

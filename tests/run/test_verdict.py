@@ -6,6 +6,7 @@ import pytest
 
 from harness.evidence import Evidence
 from harness.histogram import index_of
+from harness.raw import FaultReport
 from harness.result import CoreLoad
 from harness.spec.experiment import Trial
 from harness.verdict import judge
@@ -204,6 +205,31 @@ def test_what_a_fault_that_was_asked_for_breaks_does_not_mark_the_trial_and_is_k
     found = next(found for found in checks if found.name == check)
     assert (doubted.passed, found.passed, state) == (False, None, "ok")
     assert found.detail == f"a fault was asked for; {doubted.detail}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "says"),
+    [
+        ("crash", {"outcome": "closed", "sent_ns": 2_000_000_000, "after_s": 0.9}, None),
+        ("crash", {"outcome": "reset", "sent_ns": 2_000_000_000, "after_s": 1.5}, "it came 0.5 s after the window"),
+        ("leak", {"outcome": "answered", "sent_ns": 2_000_000_000, "after_s": 3.0}, "it came 2.0 s after the window"),
+        ("crash", {"outcome": "silence", "sent_ns": 2_000_000_000}, "was still waiting when its deadline came"),
+        ("exit", {"outcome": "answered", "sent_ns": 2_000_000_000, "after_s": 0.1}, "as one that sets nothing off"),
+        ("hang", {"outcome": "answered", "sent_ns": 2_000_000_000, "after_s": 0.1}, "as one that sets nothing off"),
+        ("crash", {"outcome": "not sent", "sent_ns": None}, "could not be sent"),
+        ("hang", {"outcome": "silence", "sent_ns": 2_000_000_000}, None),
+        (
+            "deadlock",
+            {"outcome": "answered", "sent_ns": 2_000_000_000, "after_s": 0.1},
+            None,
+        ),  # nobody to deadlock with
+    ],
+)
+def test_a_window_that_does_not_show_its_fault_says_nothing(kind: str, fault: dict[str, Any], says: str | None) -> None:
+    report = FaultReport.model_validate({"kind": kind, "after_s": None, **fault})
+    _, _, state, reason = judge(evidence(trial=FAULTY, fault=report))
+    assert state == ("invalid" if says else "ok")
+    assert (says or "") in (reason or "")
 
 
 @pytest.mark.parametrize("changes", [{"cores": cores(server=0.4)}, {"cores": cores(client_cpu=1)}])
