@@ -19,8 +19,8 @@ from harness.errors import DeployError, MeasureError
 from harness.raw import FaultReport, ServerReport
 from harness.runtime.base import Service
 from harness.spec.experiment import Trial
+from harness.spec.rules import FAULT_PATH
 
-PATH = "/-/fault"
 JOIN_S = 1.0
 Kind = Literal["crash", "exit", "hang", "deadlock", "leak"]
 
@@ -87,7 +87,7 @@ class Injector:
 
     def _outcome(self) -> tuple[Literal["answered", "closed", "reset", "silence", "not sent"], str]:
         try:
-            return "answered", f"status {self._ask(PATH)}"
+            return "answered", f"status {self._ask(FAULT_PATH)}"
         except http.client.NotConnected:
             return "not sent", "the server had closed the connection before"
         except TimeoutError:

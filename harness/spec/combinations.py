@@ -15,7 +15,7 @@ from harness.spec.node import Node
 from harness.spec.paths import OPTIONS
 from harness.spec.points import Exclusions, Point, model_in, points, settings_of, trial_at
 from harness.spec.problems import Problems, did_you_mean, listed, shown
-from harness.spec.rules import Contradiction, contradictions, foreign_contradictions
+from harness.spec.rules import Contradiction, contradictions, foreign_contradictions, kept_contract_contradictions
 
 
 class Shelf:
@@ -164,6 +164,8 @@ class Combinations:
             yield no_spare
         if not self._shelf.keeps_contract(trial.model):
             yield from foreign_contradictions(trial)
+        else:
+            yield from kept_contract_contradictions(trial)
         yield from contradictions(trial, settings)
 
     def _option(self, model: str | Foreign, path: str, value: Value) -> Contradiction | None:

@@ -83,7 +83,7 @@ class Request(Record):
         None,
         ge=200,
         le=599,
-        description="Status of a right answer. By default 200 from models that keep the contract, any 2xx from others.",
+        description="Status of a right answer. Models that keep the contract answer with 200; of others any 2xx is right by default.",
     )
 
 

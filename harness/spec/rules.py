@@ -7,6 +7,7 @@ from harness.spec.experiment import Trial
 from harness.spec.foreign import RunningServer
 
 MAX_HEADERS_BYTES = 32 * 1024  # half of what every server accepts as a head (docs/contract/)
+FAULT_PATH = "/-/fault"  # what sets a fault off (docs/contract/)
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,27 @@ def _fault_falls_into_the_window(trial: Trial, _varied: Collection[str]) -> Cont
     )
 
 
+def _fault_has_its_path_alone(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    if trial.handler.fault == "none" or trial.request.path != FAULT_PATH:
+        return None
+    return Contradiction(
+        ("request.path", "handler.fault"),
+        f"every request would set the fault off, as `{FAULT_PATH}` is what does",
+        "ask for another path",
+    )
+
+
+def kept_contract_contradictions(trial: Trial) -> Iterator[Contradiction]:
+    """What cannot be asked of a model that keeps the image contract.
+
+    Args:
+        trial: the complete trial of such a model.
+    """
+    if trial.request.expect not in (None, 200):
+        what = "`request.expect` says another status than 200, and models that keep the contract answer with no other"
+        yield Contradiction(("model", "request.expect"), what, "leave it out for this model")
+
+
 def foreign_contradictions(trial: Trial) -> Iterator[Contradiction]:
     """What cannot be asked of a server that does not keep the image contract: a program of its own.
 
@@ -194,4 +216,5 @@ _RULES: tuple[Rule, ...] = (
     _backend_is_there,
     _backend_answers_in_time,
     _fault_falls_into_the_window,
+    _fault_has_its_path_alone,
 )

@@ -114,6 +114,8 @@ BROKEN = [
     ("image without port in a set", HEAD + "factors:\n  model:\n    - label: x\n      set:\n        model: {image: a}\n", 7, "`port` is missing in `model`"),
     ("image twice", HEAD + "factors:\n  model:\n    - {image: a, port: 80}\n    - {image: a, port: 81}\n", 6, "the level `a` twice"),
     ("work of an image", HEAD + "base:\n  model: {image: a, port: 80}\n  handler: {cpu: 5 us}\n", 5, "`handler.cpu` has no effect"),
+    ("fault in every request", HEAD + "base:\n  model: prefork\n  request: {path: /-/fault}\n  handler: {fault: crash}\n", 5, "every request would set the fault off"),
+    ("another status of ours", HEAD + "base:\n  model: ppc\n  request: {expect: 404}\n", 5, "`request.expect` says another status than 200"),
     ("fault of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  handler: {fault: crash}\n", 5, "`handler.fault` has no effect"),
     ("body of what has none of ours", HEAD + "base: {model: {url: 'http://h'}}\nfactors:\n  handler.body: [1 B, 2 B]\n", 5, "changes nothing, as no model here has the handler"),
     ("memory of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  limits: {memory: 64 MiB}\n", 5, "`limits.memory` cannot be set for a server that runs already"),
