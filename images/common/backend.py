@@ -4,6 +4,7 @@
 """
 
 import socket
+import time
 from typing import Final
 
 from common.config import BackendAddress
@@ -78,17 +79,19 @@ class Backend:
         self._socket: socket.socket | None = None
 
     def ask(self) -> bool:
-        """Call the backend and wait for its answer, `timeout_s` at most for each step; whether it was right.
+        """Call the backend and wait for its answer; whether it was right.
 
+        No step takes longer than `timeout_s`, and none begins when that much has passed since the call began.
         The backend may have closed a kept connection: if nothing of an answer came on it, the call is made on a new one.
         """
         self._counts[BACKEND_CALLS] += 1
+        deadline_s = time.monotonic() + self._address.timeout_s
         kept = self._socket is not None
         reply = Reply()
-        if self._is_cut_off(reply) and kept and not reply.begun:
+        if self._is_cut_off(reply, deadline_s) and kept and not reply.begun:
             self.close()
             reply = Reply()
-            self._is_cut_off(reply)
+            self._is_cut_off(reply, deadline_s)
         if not reply.right:
             self._counts[BACKEND_ERRORS] += 1
             self.close()
@@ -100,18 +103,18 @@ class Backend:
             self._socket.close()
             self._socket = None
 
-    def _is_cut_off(self, reply: Reply) -> bool:
+    def _is_cut_off(self, reply: Reply, deadline_s: float) -> bool:
         """Receive the reply; whether the connection ended before it did."""
         try:
             connection = self._connected()
             connection.sendall(self._request)
-            while not reply.ended:
+            while not reply.ended and time.monotonic() < deadline_s:
                 reply.receive(connection.recv(RECEIVE_BYTES))
         except TimeoutError:
             return False
         except OSError:
             return True
-        return not reply.right
+        return reply.ended and not reply.right
 
     def _connected(self) -> socket.socket:
         if self._socket is None:

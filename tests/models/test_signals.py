@@ -7,18 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from harness.raw import ServerReport
-from tests.models.reactors import VARIANTS
-from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Server, http_models, serving
-
-CASES: dict[str, tuple[str, Mapping[str, object]]] = {
-    **{model: (model, {}) for model in http_models()},
-    **{f"reactor-{name}": ("reactor", options) for name, options in VARIANTS.items() if name != "single"},
-    "ppc-pipe": ("ppc", {"stats": "pipe"}),
-}
-each_case = pytest.mark.parametrize(("model", "options"), CASES.values(), ids=CASES)
+from tests.models.cases import each_case
+from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Server, serving
 
 
 @contextmanager
