@@ -23,7 +23,7 @@ WAITING = 0.8
 
 
 def who_gave_out(evidence: Evidence) -> Verdict:
-    """The first of those who could have given out; nobody, at last."""
+    """The first of those who could have given out; nobody, or nobody knows, at last."""
     found = next(_suspects(evidence))
     if not evidence.backend_beside_client or found.limited_by == "worker pool":
         return found
@@ -45,7 +45,8 @@ def _suspects(evidence: Evidence) -> Iterator[Verdict]:
     if evidence.saturated:
         yield Verdict(limited_by="server cpu", evidence=_cpu(evidence))
     yield from _failing(evidence, but=())
-    yield Verdict(limited_by="nobody", evidence=_cpu(evidence))
+    # Of a server that nobody looked into, an idle client says nothing: it may have used up all that it has.
+    yield Verdict(limited_by="unknown" if evidence.usage is None else "nobody", evidence=_cpu(evidence))
 
 
 def _fault(evidence: Evidence) -> Iterator[Verdict]:

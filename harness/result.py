@@ -15,7 +15,16 @@ from harness.spec.experiment import Record, Trial
 
 State = Literal["ok", "marked", "invalid", "failed", "void"]
 Culprit = Literal[
-    "nobody", "server cpu", "client cpu", "client lag", "backend", "worker pool", "throttling", "errors", "fault"
+    "nobody",
+    "unknown",
+    "server cpu",
+    "client cpu",
+    "client lag",
+    "backend",
+    "worker pool",
+    "throttling",
+    "errors",
+    "fault",
 ]
 
 

@@ -97,7 +97,7 @@ class Display:
         line = f"[{style}]{result.state:>7}[/] {result.order:>4}/{self._total}  {escape(result.id)}"
         if result.client is not None:
             line += f"  {_came_of_it(result, result.client)}"
-        if result.verdict is not None and result.verdict.limited_by != "nobody":
+        if result.verdict is not None and result.verdict.limited_by not in ("nobody", "unknown"):
             line += f", limited by {escape(result.verdict.limited_by)}"
         if result.reason:
             line += f"\n        {escape(result.reason)}"

@@ -27,6 +27,7 @@ STATES = {
 
 GAVE_OUT = {
     "nobody": "nobody gave out",
+    "unknown": "who gave out is not known, as nobody looked into the server",
     "server cpu": "the server's CPU gave out first",
     "client cpu": "the load client's CPU gave out first",
     "client lag": "the load client fell behind its schedule",

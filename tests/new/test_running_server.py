@@ -50,6 +50,7 @@ def measured(trial: TrialResult) -> None:
     )
     assert trial.verdict is not None
     assert "server CPU unknown" in trial.verdict.evidence
+    assert trial.verdict.limited_by in ("unknown", "client cpu")  # never nobody: who knows what the server had left
 
 
 @pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=pytest.mark.docker)])

@@ -207,6 +207,10 @@ def test_what_a_fault_that_was_asked_for_breaks_does_not_mark_the_trial_and_is_k
     assert found.detail == f"a fault was asked for; {doubted.detail}"
 
 
+def test_of_a_server_that_nobody_looked_into_it_is_not_known_who_gave_out() -> None:
+    assert judge(evidence(usage=None, server=None, cores=None))[1].limited_by == "unknown"
+
+
 @pytest.mark.parametrize(
     ("kind", "fault", "says"),
     [
