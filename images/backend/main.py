@@ -17,6 +17,7 @@ from common.sockets import Listener, ListenError
 BACKLOG: Final = 4_096
 _EXIT_CANNOT_RUN: Final = 1
 _EXIT_BAD_INPUT: Final = 2
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
@@ -26,8 +27,13 @@ class Stop:
         self.stopping = False
         self._wakeup, wakeup_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wakeup_in, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self._stop)
+
+    def over(self) -> None:
+        """Ignore what comes from here on: the interpreter, when it ends, would let it kill the process."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
     def fileno(self) -> int:
         """The descriptor that becomes readable when a signal arrives."""
@@ -52,8 +58,10 @@ def main(arguments: list[str]) -> int:
     except ListenError as error:
         sys.stderr.write(f"backend: {error}; stop what uses the port or choose another\n")
         return _EXIT_CANNOT_RUN
-    loop = Loop(listener, delays.draws(settings), settings.body_bytes, Stop())
+    stop = Stop()
+    loop = Loop(listener, delays.draws(settings), settings.body_bytes, stop)
     loop.run()
+    stop.over()
     write_report(folder / "out", loop)
     return 0
 

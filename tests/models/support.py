@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -176,6 +177,25 @@ def start(model: str, folder: Path, limits: Sequence[str] = ()) -> "subprocess.P
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def signalled(process: "subprocess.Popen[str]", *numbers: signal.Signals) -> Iterator[None]:
+    """All of these signals, again and again, several thousand times a second."""
+    done = threading.Event()
+
+    def send() -> None:
+        while not done.wait(0.0002):
+            for number in numbers:
+                process.send_signal(number)  # nothing is sent once it is known to have ended
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sending.join(PATIENCE_S)
 
 
 def all_options(model: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from backend.delays import Made
 from harness.histogram import bounds_of, index_of
 from harness.raw import BackendReport
 from harness.spec.contract import BackendConfig
-from tests.models.support import GET, GET_AND_CLOSE, IMAGES, PATIENCE_S, Client, wait_for
+from tests.models.support import GET, GET_AND_CLOSE, IMAGES, PATIENCE_S, Client, signalled, wait_for
 
 CONSTANT = {"distribution": "constant", "delay_s": 0.0}
 
@@ -204,6 +204,14 @@ def test_what_still_waits_is_dropped_when_its_client_goes(backend: Make) -> None
     report = running.stop()
     assert report.answers == 1
     assert report.connections == 3  # and the one that looked whether it listens
+
+
+def test_a_stop_asked_for_again_and_again_is_the_same_stop(backend: Make) -> None:
+    server = backend()
+    assert server.client().ask(GET).status == 200
+    with signalled(server.process, signal.SIGTERM, signal.SIGINT):
+        assert server.process.wait(PATIENCE_S) == 0
+    assert (server.folder / "out" / "exit.json").exists()
 
 
 def sent_everything(client: Client) -> bool:

@@ -2,33 +2,12 @@
 
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.raw import ServerReport
 from tests.models.cases import each_case
-from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Server, serving
-
-
-@contextmanager
-def signalled(server: Server, *numbers: signal.Signals) -> Iterator[None]:
-    """All of these signals, again and again, several thousand times a second."""
-    done = threading.Event()
-
-    def send() -> None:
-        while not done.wait(0.0002):
-            for number in numbers:
-                server.process.send_signal(number)  # nothing is sent once it is known to have ended
-
-    sending = threading.Thread(target=send)
-    sending.start()
-    try:
-        yield
-    finally:
-        done.set()
-        sending.join(PATIENCE_S)
+from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, serving, signalled
 
 
 def ended(process: "subprocess.Popen[str]") -> ServerReport:
@@ -41,7 +20,7 @@ def ended(process: "subprocess.Popen[str]") -> ServerReport:
 def test_marks_asked_for_until_the_very_end_are_in_order_and_before_it(
     model: str, options: Mapping[str, object], folder: Path
 ) -> None:
-    with serving(model, folder, options=options) as server, signalled(server, signal.SIGUSR1):
+    with serving(model, folder, options=options) as server, signalled(server.process, signal.SIGUSR1):
         for _ in range(50):
             assert server.client().ask(GET_AND_CLOSE).status == 200
         server.process.send_signal(signal.SIGTERM)
@@ -60,7 +39,7 @@ def test_a_stop_asked_for_again_and_again_is_the_same_stop(
     with serving(model, folder, options=options) as server:
         client = server.client()
         assert client.ask(GET).status == 200
-        with signalled(server, signal.SIGTERM, signal.SIGINT):
+        with signalled(server.process, signal.SIGTERM, signal.SIGINT):
             report = ended(server.process)
         assert client.at_end()
     assert report.requests == 2
