@@ -13,10 +13,10 @@ from harness.analysis.statistics import RUNS_FOR_INTERVAL, RUNS_FOR_VERDICT, Est
 from harness.analysis.study import Point, Study
 from harness.spec.metrics import METRICS
 
-Outcome = Literal["wins", "leads", "tie", "spread", "alone", "damage"]
+Outcome = Literal["wins", "leads", "tie", "spread", "alone", "listed"]
 """wins: ahead of every other side, by 5 blocks or more; leads: the same by 3 or 4 blocks, no verdict; tie: at least
-one other side cannot be told from it; spread: too few blocks for an interval; alone: nothing to compare with; damage:
-what a fault took with it, counted side by side and no ratio, as nothing is the best of it."""
+one other side cannot be told from it; spread: too few blocks for an interval; alone: nothing to compare with; listed:
+side by side and no ratio, as nothing is the best of it, such as of what a fault took with it."""
 
 ENDING = ("crash", "exit")
 """Faults that end a process: what they take with them are connections. The others stop it, and connections only wait."""
@@ -67,13 +67,17 @@ class Comparison:
         return tuple(other for other in self.others if other.ratio and not other.behind(better))
 
 
-def primary_metric(points: Sequence[Point]) -> str:
+def primary_metric(points: Sequence[Point], wanted: str | None = None) -> str:
     """What an experiment is about: throughput in a closed loop, the tail of the response time in an open one.
+
+    Or what its spec wants, where any run that counts carries it.
 
     With a fault that breaks something it is neither, but what the fault took with it: connections, where it ends a
     process and they are kept; else requests.
     """
     counted = [point for point in points if point.counted]
+    if wanted is not None and any(point.estimates[wanted] for point in counted):
+        return wanted
     faults = {point.fault for point in points}
     if faults & set(BREAKING):
         ended = faults <= {*ENDING, "none"} and all(point.estimates["connections_lost"] for point in counted)
@@ -105,7 +109,7 @@ def _panel_order(study: Study, point: Point) -> tuple[int, ...]:
 
 
 def _compare(study: Study, panel: tuple[str, ...], x: str | None, points: list[Point]) -> Comparison | None:
-    metric = primary_metric(points)
+    metric = primary_metric(points, study.run.plan.experiment.metric)
     better = METRICS[metric].better
     sides = [(point, found) for point in points if (found := point.estimates[metric]) is not None]
     if not sides:
@@ -118,7 +122,8 @@ def _compare(study: Study, panel: tuple[str, ...], x: str | None, points: list[P
     )
     empty = tuple(study.axes.series_of(point.factors) for point in points if point.estimates[metric] is None)
     name = study.axes.series_of(leader.factors)
-    outcome = "damage" if metric in DAMAGE else _outcome(others, better)
+    listed = metric in DAMAGE or (bool(others) and not best.mean)
+    outcome = "listed" if listed else _outcome(others, better)
     named = tuple((study.axes.series_of(point.factors), point, found) for point, found in sides)
     return Comparison(panel, x, metric, name, leader, best, others, empty, outcome, named)
 

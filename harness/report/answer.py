@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.analysis.compare import Against, Comparison, compare
 from harness.analysis.statistics import MOST_REPEATS, RUNS_FOR_VERDICT, Estimate
 from harness.analysis.study import Point, Study
-from harness.report.damage import damage_done
+from harness.report.damage import list_sides
 from harness.report.text import GAVE_OUT, amount, between, count, estimated, listed, place, times
 from harness.spec.metrics import METRICS
 
@@ -28,7 +28,7 @@ def make_answer(study: Study) -> Answer:
     if not comparisons:
         return Answer(_nothing(study), "", ())
     single = all(not comparison.others and not comparison.empty for comparison in comparisons)
-    if single and not any(comparison.outcome == "damage" for comparison in comparisons):
+    if single and not any(comparison.outcome == "listed" for comparison in comparisons):
         return Answer(_along(study, comparisons), "", ())
     findings = tuple(_sentence(study, comparison) for comparison in comparisons)
     first, *further = _headlines(comparisons)
@@ -68,14 +68,19 @@ def _everywhere(comparisons: tuple[Comparison, ...]) -> str:
 def _best(metric: str) -> str:
     if metric == "throughput_rps":
         return "the highest throughput"
-    return f"the lowest {METRICS[metric].title[:1].lower()}{METRICS[metric].title[1:]}"
+    extreme = "highest" if METRICS[metric].better == "higher" else "lowest"
+    return f"the {extreme} {_lower(METRICS[metric].title)}"
+
+
+def _lower(title: str) -> str:
+    return f"{title[:1].lower()}{title[1:]}"
 
 
 def _sentence(study: Study, comparison: Comparison, brief: bool = False) -> str:
     """One place in a sentence; the brief form leaves out what the sentence before it has said already."""
     where = place(study.axes, comparison.panel, comparison.x)
-    if comparison.outcome == "damage":
-        return f"{f'At {where}: ' if where else ''}{damage_done(comparison)}{_empty(comparison)}{_doubted(comparison)}."
+    if comparison.outcome == "listed":
+        return f"{f'At {where}: ' if where else ''}{list_sides(comparison)}{_empty(comparison)}{_doubted(comparison)}."
     start = f"At {where}, " if where else ""
     return f"{start}{_said(comparison, brief)}{_empty(comparison)}{_doubted(comparison)}."
 
@@ -115,7 +120,9 @@ def value_in_words(metric: str, found: Estimate, closed: bool) -> str:
         text = amount(found.mean, "requests/s").replace("/s", " requests/s")
     else:
         saturated = " at saturation" if closed and METRICS[metric].quantile_of else ""
-        text = f"{METRICS[metric].title.rpartition(', ')[2]}{saturated} {estimated(metric, found)}"
+        title = METRICS[metric].title
+        name = title.rpartition(", ")[2] if METRICS[metric].quantile_of else _lower(title)
+        text = f"{name}{saturated} {estimated(metric, found)}"
     return f"{text} [{inside}]" if inside else text
 
 
@@ -162,7 +169,7 @@ def _more(level: tuple[Against, ...]) -> str:
 
 def _empty(comparison: Comparison) -> str:
     beyond = [other.side for other in comparison.others if other.ratio is None]
-    known = beyond and not comparison.estimate.at_least and comparison.outcome != "damage"
+    known = beyond and not comparison.estimate.at_least and comparison.outcome != "listed"
     text = f"; no ratio to {listed(beyond)}: a run there is beyond the timeout or zero" if known else ""
     if comparison.empty:
         text += (

@@ -64,10 +64,21 @@ class Chart:
 def make_charts(study: Study) -> tuple[Chart, ...]:
     """Every chart that the run has values for."""
     drawn = [
-        _chart(study, lead) for lead in LEADS if lead.metric not in ONLY_WHERE_PRESENT or present(study, lead.metric)
+        _chart(study, lead)
+        for lead in _leads(study)
+        if lead.metric not in ONLY_WHERE_PRESENT or present(study, lead.metric)
     ]
     drawn.append(_littles_law(study))
     return tuple(chart for chart in drawn if chart is not None)
+
+
+def _leads(study: Study) -> list[Lead]:
+    """What the question is about comes first."""
+    wanted = study.run.plan.experiment.metric
+    if wanted is None:
+        return list(LEADS)
+    first = next((lead for lead in LEADS if lead.metric == wanted), Lead(wanted, METRICS[wanted].definition))
+    return [first, *(lead for lead in LEADS if lead.metric != wanted)]
 
 
 def _chart(study: Study, lead: Lead) -> Chart | None:

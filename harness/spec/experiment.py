@@ -5,12 +5,14 @@ changes to it. The same types make the JSON Schema for editors and the reference
 every field carries a description.
 """
 
+import difflib
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.spec.foreign import Server, name_of
+from harness.spec.metrics import METRICS, SUMMARY_METRICS
 from harness.spec.quantities import Between, Duration, Rate, Size
 from harness.spec.record import Record as Record  # noqa: PLC0414 - whoever makes a record finds what it is made of here
 
@@ -51,6 +53,19 @@ def _path(path: str) -> str:
             f"{path[:60]!r} holds what no request line may; percent-encode spaces and non-ASCII characters (at most 2048 in all)"
         )
     return path
+
+
+def _metric(name: str) -> str:
+    known = [metric for metric in SUMMARY_METRICS if METRICS[metric].better != "neither"]
+    if name in known:
+        return name
+    if name in METRICS:
+        raise ValueError(f"`{name}` ranks nobody; name a metric of which more, or less, is better")
+    close = difflib.get_close_matches(name, known, n=1)
+    raise ValueError(
+        f"there is no metric `{name[:60]}`; "
+        + (f"did you mean `{close[0]}`?" if close else "docs/results.md lists them")
+    )
 
 
 def _whole(value: object) -> object:
@@ -207,5 +222,9 @@ class Experiment(Record):
         description="Dotted path of a trial's key: the levels it takes. Setting `model` resets `options` to that model's defaults.",
     )
     exclude: list[dict[str, Any]] = Field([], description="Combinations to leave out: factor: level.")
+    metric: Annotated[str, AfterValidator(_metric)] | None = Field(
+        None,
+        description="The metric that the question is about, by its name (docs/results.md): the answer compares by it. By default throughput in a closed loop, p99 of the response time in an open one, and what a fault took where one is asked for.",
+    )
     repeats: int = Field(5, ge=1, le=1000, description="Trials per point; an interval needs 3, a verdict 5.")
     seed: int = Field(1, ge=0, lt=2**63, description="Seed of the trials' order and of every resampling.")

@@ -158,6 +158,24 @@ def test_memory_per_connection_is_not_told_after_a_fault(study_of: StudyOf) -> N
     assert not any(point.estimates["memory_per_connection_bytes"] for point in broken.points)
 
 
+def test_the_metric_that_the_question_is_about_is_what_is_compared_and_drawn_first(study_of: StudyOf) -> None:
+    study = study_of(Shape(THREE, repeats=5, metric="cpu_us_per_request"))
+    said = make_answer(study).headline
+    assert "server CPU per request " in said
+    assert "requests/s" not in said
+    assert make_charts(study)[0].id == "cpu_us_per_request"
+
+
+def test_a_metric_of_which_the_best_has_none_is_listed_and_nobody_is_alone(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, metric="error_count"))).headline
+    assert said == "Errors, count: 0 with ppc, tpc and reactor (5 repeats)."
+
+
+def test_where_no_run_carries_that_metric_the_usual_one_is_compared(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, metric="first_byte_p50_us"))).headline
+    assert said.startswith("reactor has the highest throughput: ")
+
+
 def test_when_every_p99_is_beyond_the_timeout_nobody_wins(study_of: StudyOf) -> None:
     said = make_answer(study_of(Shape(THREE, repeats=5, kind="open", timed_out=0.05))).headline
     assert said == "p99 is beyond the timeout on every side."

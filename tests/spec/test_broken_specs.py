@@ -114,6 +114,8 @@ BROKEN = [
     ("image without port in a set", HEAD + "factors:\n  model:\n    - label: x\n      set:\n        model: {image: a}\n", 7, "`port` is missing in `model`"),
     ("image twice", HEAD + "factors:\n  model:\n    - {image: a, port: 80}\n    - {image: a, port: 81}\n", 6, "the level `a` twice"),
     ("work of an image", HEAD + "base:\n  model: {image: a, port: 80}\n  handler: {cpu: 5 us}\n", 5, "`handler.cpu` has no effect"),
+    ("slip in the metric", HEAD + "metric: throughput\n", 3, "there is no metric `throughput`; did you mean `throughput_rps`?"),
+    ("metric that ranks nobody", HEAD + "metric: in_flight\n", 3, "`in_flight` ranks nobody"),
     ("fault in every request", HEAD + "base:\n  model: prefork\n  request: {path: /-/fault}\n  handler: {fault: crash}\n", 5, "every request would set the fault off"),
     ("another status of ours", HEAD + "base:\n  model: ppc\n  request: {expect: 404}\n", 5, "`request.expect` says another status than 200"),
     ("fault of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  handler: {fault: crash}\n", 5, "`handler.fault` has no effect"),

@@ -55,6 +55,7 @@ class Shape:
     states: Mapping[str, str] = field(default_factory=dict)  # trial id: a State, "missing" or "half-written"
     reasons: Mapping[str, str] = field(default_factory=dict)  # trial id: why
     timed_out: float = 0.0  # share of the requests
+    metric: str | None = None  # that the question is about
     fault: str = "none"  # set off in every trial
     lost: Mapping[str, int] = field(default_factory=dict)  # model: connections lost to it
     requests: int = 4_000  # at most so many entries in each histogram
@@ -94,7 +95,9 @@ def make_plan(shape: Shape) -> Plan:
             )
     return Plan(
         name="synthetic",
-        experiment=Experiment(version=1, title=shape.title, repeats=shape.repeats, seed=shape.seed),
+        experiment=Experiment(
+            version=1, title=shape.title, metric=shape.metric, repeats=shape.repeats, seed=shape.seed
+        ),
         factors={name: tuple(levels) for name, levels in shape.factors.items()},
         trials=tuple(trials),
     )
