@@ -3,7 +3,8 @@
 The invariants:
 - A line is a connection to the backend. It carries one call, with one operation in flight, or waits in the pool with
   none. Nobody closes it while it has one in flight: its completion, which the timer may bring about, always comes.
-- A line from the pool may turn out to be closed when it is used. If not a byte of an answer came, the call goes out
+- Nothing watches the pool, which has as many lines as calls were ever under way at once: one that the backend has closed
+  is found out, and its descriptor given back, when it is used. If not a byte of an answer came, the call goes out
   once more, on a new line; everything else that goes wrong is the call's failure.
 - Each call ends exactly once: `done` is told.
 """
