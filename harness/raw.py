@@ -48,7 +48,7 @@ class ClientReport(Record):
     connections_opened: int = Field(description="Connections opened over the client's whole life.")
     connections_lost: int | None = Field(
         None,
-        description="Kept connections that the server, or its end, closed or reset in the window without being asked to, with a request under way or idle. Connections refused afterwards are errors, and not among them.",
+        description="Kept connections that had been answered on, and that the server, or its end, closed or reset in the window without being asked to, with a request under way or idle. Connections that were refused, or taken and never answered on, are errors, and not among them.",
     )
     connections_served: int = Field(
         description="Of the connections asked for (`load.connections`), those that got an answer in the window."

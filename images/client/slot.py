@@ -179,12 +179,13 @@ class Slot(Connection):
         if ending == outcome.CONNECT_TIMEOUT and self.state != CONNECTING:
             ending = outcome.TIMEOUT  # the kernel's own patience with an open connection ran out
         accounts = self._shared.accounts
+        in_use = not self._awaits_first_byte  # the queue of a server that dies takes connects, too, and resets them
         if self.state == CONNECTING:
             accounts.connects.miss(self.intended_ns)
         if self.state == CONNECTING or self._awaits_first_byte:
             accounts.first_bytes.miss(self.intended_ns)
             self._awaits_first_byte = False
-        if self.state == WAITING and ending in (outcome.CLOSED, outcome.RESET):
+        if self.state == WAITING and in_use and ending in (outcome.CLOSED, outcome.RESET):
             self._lost(now_ns)
         self._record(ending, now_ns)
         self._disconnect()

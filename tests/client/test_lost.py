@@ -46,6 +46,17 @@ def cutting(cut: threading.Event, *, reset: bool, idle: bool) -> Make:
     return make
 
 
+def never_answering(server: Server) -> Serve:
+    """Take a request and reset: what the queue of a server that dies does with a connect that it still took."""
+
+    def serve(connection: socket.socket) -> None:
+        for _ in requests_of(connection):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            return
+
+    return serve
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("idle", [False, True], ids=["under-way", "idle"])
 def test_connections_that_the_server_ends_in_the_window_are_counted(tmp_path: Path, reset: bool, idle: bool) -> None:
@@ -70,8 +81,9 @@ def test_connections_that_the_server_ends_in_the_window_are_counted(tmp_path: Pa
         (answering(CLOSE_RESPONSE, then_close=True), {}),  # it said so
         (answering(OK_RESPONSE, then_close=True), {"lifetime": "per-request"}),  # not to be kept
         (silent, {"timeout_s": 0.2}),  # given up by the client
+        (never_answering, {}),  # never had
     ],
-    ids=["kept", "announced", "per-request", "timeout"],
+    ids=["kept", "announced", "per-request", "timeout", "never-answered"],
 )
 def test_an_end_that_was_agreed_on_or_the_clients_own_is_no_loss(
     tmp_path: Path, make: Make, settings: dict[str, object]
