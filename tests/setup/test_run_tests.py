@@ -28,7 +28,9 @@ def runner(checkout: Checkout) -> Checkout:
     checkout.has_only("make", "echo make $* >> calls; [ ! -e make-fails ]")
     checkout.has_only("id", "echo 1000")
     (checkout.path / "tests" / "test_slow.py").write_text(
-        "import pytest\n@pytest.mark.slow\ndef test_slow():\n    open('calls', 'a').write('slow test\\n')\n"
+        "import pytest\n"
+        "@pytest.mark.slow\ndef test_slow():\n    open('calls', 'a').write('slow test\\n')\n"
+        "@pytest.mark.docker\ndef test_engine():\n    open('calls', 'a').write('engine test\\n')\n"
     )
     (checkout.path / "pyproject.toml").write_text(
         "[tool.pytest.ini_options]\nmarkers = ['slow', 'docker', 'browser', 'soak']\n"
@@ -37,10 +39,10 @@ def runner(checkout: Checkout) -> Checkout:
 
 
 @pytest.mark.slow
-def test_checks_first_then_the_slow_tests_then_the_engine_stops(runner: Checkout) -> None:
+def test_checks_first_then_the_slow_tests_then_those_with_the_engine(runner: Checkout) -> None:
     done = run(runner)
     assert done.returncode == 0, done.stderr
-    assert calls(runner) == ["engine start", "make check", "slow test", "engine stop"]
+    assert calls(runner) == ["engine start", "make check", "slow test", "engine test", "engine stop"]
     assert "1 passed" in done.stdout
 
 
@@ -49,7 +51,7 @@ def test_a_failed_check_fails_the_whole_but_the_rest_still_runs(runner: Checkout
     (runner.path / "make-fails").touch()
     done = run(runner)
     assert done.returncode == 1
-    assert calls(runner) == ["engine start", "make check", "slow test", "engine stop"]
+    assert calls(runner) == ["engine start", "make check", "slow test", "engine test", "engine stop"]
     assert "failed: make check" in done.stderr
 
 
