@@ -118,6 +118,7 @@ def test_a_full_pipe_neither_loses_a_request_nor_keeps_the_server_from_ending(fo
         reading.start()
         client.send(SHORT_GET * EMPTY_ANSWERS)
         wait_for(lambda: _told(server) == PIPE_BYTES)
+        wait_for(lambda: _unacknowledged(client) == 0)  # what has not arrived at the stop is not answered
         server.process.send_signal(signal.SIGTERM)
         server.process.send_signal(signal.SIGCONT)
         end = server.stop()
@@ -131,6 +132,12 @@ def _answers_until_the_end(client: Client) -> int:
     while more := client.socket.recv(1 << 20):
         data += more
     return data.count(b"HTTP/1.1 200 OK\r\n")
+
+
+def _unacknowledged(client: Client) -> int:
+    """Bytes that have been sent and have not arrived yet (SIOCOUTQ, the number of TIOCOUTQ)."""
+    left: int = struct.unpack("i", fcntl.ioctl(client.socket, termios.TIOCOUTQ, b"\0" * 4))[0]
+    return left
 
 
 def _told(server: Server) -> int:
