@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from harness.images import connect
 from harness.runtime.base import ServiceSpec, make_owner
 from harness.runtime.docker import DockerRuntime
-image = SimpleNamespace(id=sys.argv[1], tag="", digest="", route="")
+image = SimpleNamespace(id=sys.argv[1], tag="", digest="", route="", seccomp=None)
 spec = ServiceSpec(name="left", role="server", image="tiny", config={"do": "wait"}, cores=())
 runtime = DockerRuntime(connect(), {"tiny": image}, make_owner(sys.argv[2]))
 runtime.start(spec)
