@@ -21,6 +21,8 @@ from tests.client.servers import (
     silent,
 )
 
+pytestmark = pytest.mark.slow
+
 LOST = 3
 RESET = struct.pack("ii", 1, 0)
 

@@ -16,6 +16,8 @@ import pytest
 from harness.raw import ServerReport
 from tests.models.support import IMAGES, PATIENCE_S, wait_for, write_config
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 4
 # A server of nothing but workers. Where the file `dead` lies in its folder, they die at birth, as it says.
 SERVER = """

@@ -14,6 +14,8 @@ import pytest
 from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Client, Server, counted, serving, wait_for
 from tests.models.threads import FAULT, are_silent
 
+pytestmark = pytest.mark.slow
+
 PIPE_BYTES = 64 << 10
 EMPTY_ANSWERS = PIPE_BYTES + 500  # more than a pipe holds messages
 SHORT_GET = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -107,7 +109,6 @@ def _pending_marks(server: Server) -> bool:
     return bool(int(fields["ShdPnd"], 16) >> (signal.SIGUSR1 - 1) & 1)
 
 
-@pytest.mark.slow
 def test_a_full_pipe_neither_loses_a_request_nor_keeps_the_server_from_ending(folder: Path) -> None:
     with serving("ppc", folder, options={"stats": "pipe"}, body_bytes=0) as server:
         client = server.client()
@@ -179,7 +180,6 @@ def test_a_parent_that_does_not_close_gathers_descriptors_and_hides_the_end_of_t
     assert (end.requests, end.connections) == (10, 10)
 
 
-@pytest.mark.slow
 def test_a_parent_that_has_gathered_all_descriptors_accepts_no_more_and_rests(folder: Path) -> None:
     with serving("ppc", folder, limits=["--nofile=24"], options={"parent_close": False}) as server:
         clients = [server.client() for _ in range(30)]

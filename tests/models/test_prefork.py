@@ -15,6 +15,8 @@ import pytest
 from tests.models.support import GET, GET_AND_CLOSE, PATIENCE_S, Server, serving, start, wait_for, write_config
 from tests.models.threads import FAULT, are_silent, owners, slow_backend
 
+pytestmark = pytest.mark.slow
+
 ACCEPTS = ("blocking", "epoll", "epoll-exclusive", "reuseport")
 each_accept = pytest.mark.parametrize("accept", ACCEPTS)
 # Where the kernel chooses the worker by a hash, two connections may meet at one worker while another is idle.
@@ -120,7 +122,6 @@ def switches_of_workers(server: Server) -> int:
     return sum(worker.num_ctx_switches().voluntary for worker in workers)
 
 
-@pytest.mark.slow
 def test_the_herd_wakes_with_epoll_and_one_worker_with_the_others(tmp_path: Path) -> None:
     """Of 32 idle workers, 20 connections one after another, each once all are asleep again."""
     switches, eagains = {}, {}
@@ -166,7 +167,6 @@ def test_a_stop_between_a_workers_last_look_and_its_accept_still_ends_it(folder:
     assert (end.requests, end.forks) == (0, 4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["ppc", "prefork"])
 def test_a_stop_does_not_wait_for_a_handler_that_hangs(folder: Path, model: str) -> None:
     with serving(model, folder, fault="hang") as server:
@@ -177,7 +177,6 @@ def test_a_stop_does_not_wait_for_a_handler_that_hangs(folder: Path, model: str)
     assert end.requests == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["ppc", "prefork"])
 def test_a_stop_does_not_wait_for_a_backend_that_does_not_answer(folder: Path, model: str) -> None:
     with slow_backend() as backend:

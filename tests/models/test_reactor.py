@@ -25,6 +25,8 @@ from tests.models.support import (
     write_config,
 )
 
+pytestmark = pytest.mark.slow
+
 POST_LARGE = b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -44,7 +46,6 @@ def test_each_variant_answers_marks_and_counts_exactly(folder: Path, variant: st
     assert counted(mark) in (4_001, 4_002)  # with the readiness check, and perhaps with the request that came after it
 
 
-@pytest.mark.slow
 @variants
 def test_a_client_that_does_not_read_its_large_answer_keeps_nobody_waiting(folder: Path, variant: str) -> None:
     body = b"0123456789abcdef" * (4 << 20)  # 64 MiB
@@ -98,7 +99,6 @@ def test_a_stop_answers_what_was_received_while_the_loop_was_busy(folder: Path, 
     assert end.requests == 6
 
 
-@pytest.mark.slow
 def test_a_process_out_of_descriptors_leaves_its_connections_in_the_inbox(folder: Path) -> None:
     options = {**VARIANTS["processes"], "loops": 1}
     with serving("reactor", folder, limits=["--nofile=32"], options=options) as server:

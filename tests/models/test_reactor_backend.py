@@ -16,6 +16,8 @@ from tests.models.support import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "pool"])
 def test_one_loop_has_a_hundred_calls_to_the_backend_under_way_at_once(folder: Path, variant: str) -> None:
@@ -123,7 +125,6 @@ def test_a_client_that_leaves_while_the_backend_is_asked_leaves_nothing_behind(f
     assert (end.backend_calls, end.backend_errors) == (9, 0)
 
 
-@pytest.mark.slow
 @variants
 def test_a_stop_does_not_wait_for_a_backend_that_says_nothing(folder: Path, variant: str) -> None:
     options = VARIANTS[variant]

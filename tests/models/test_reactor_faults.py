@@ -15,6 +15,8 @@ from tests.models.support import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 FAULT = b"GET /-/fault HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
@@ -84,7 +86,6 @@ def test_a_process_that_hangs_or_ends_costs_its_own_connections_only(folder: Pat
         assert server.stop().requests == 7
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["threads", "pool"])
 def test_a_thread_that_hangs_leaves_the_others_at_work_and_does_not_keep_the_process(
     folder: Path, variant: str
@@ -97,7 +98,6 @@ def test_a_thread_that_hangs_leaves_the_others_at_work_and_does_not_keep_the_pro
         assert server.stop().requests == 10
 
 
-@pytest.mark.slow
 def test_a_deadlock_of_two_workers_stops_the_whole_pool_but_not_its_end(folder: Path) -> None:
     with serving("reactor", folder, options=VARIANTS["pool"], fault="deadlock") as server:
         clients = [server.client() for _ in range(4)]
