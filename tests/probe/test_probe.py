@@ -198,7 +198,7 @@ def test_an_edge_carries_the_time_at_which_it_was_taken(probe: Probe, target: Ta
     report = running.report()
     (edge,) = samples(report, "edges")
     assert asked_ns < edge.at_ns < told_ns
-    assert asked_ns < report["host"][-1]["at_ns"] < told_ns
+    assert any(asked_ns < look["at_ns"] < told_ns for look in report["host"])  # the first regular one may come later
 
 
 def test_a_service_that_goes_away_has_no_further_samples_and_the_others_go_on(probe: Probe, target: Target) -> None:
