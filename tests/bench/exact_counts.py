@@ -71,12 +71,10 @@ def agree(model: Model) -> bool:
         counted = server.stop().requests
     asked = sum(answered.values())
     same = counted is None or asked <= counted <= asked + unknown
-    words = "not counted, as told" if counted is None else f"{counted:,} counted"
+    outcome = "not counted, as told" if counted is None else f"{counted:,} counted: {'exact' if same else 'WRONG'}"
     fates = f", {unknown} of unknown fate" if unknown else ""
     churned = answered["per-request"]
-    say(
-        f"  {model.label:<40} {asked:>9,} answers ({churned:,} churned{fates}), {words}: {'exact' if same else 'WRONG'}"
-    )
+    say(f"  {model.label:<40} {asked:>9,} answers ({churned:,} churned{fates}), {outcome}")
     return same
 
 
