@@ -22,9 +22,6 @@ class Children:
         self._counts = counts
         self._living: dict[int, int] = {}  # process id: slot
 
-    def __len__(self) -> int:
-        return len(self._living)
-
     def fork(self, slot: int) -> bool:
         """Fork; true in the child. No signal is let in until each side knows who it is.
 
