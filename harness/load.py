@@ -22,9 +22,10 @@ from harness.proof import Expected
 from harness.raw import ClientReport, HistogramName
 from harness.runtime.base import make_owner
 from harness.runtime.process import ProcessRuntime
-from harness.spec.experiment import Load, Record, Request, Trial
+from harness.spec.experiment import Record, Trial
 from harness.spec.explain import as_options
 from harness.spec.foreign import RunningServer, certificates
+from harness.spec.traffic import Load, Request
 from harness.stage import Places
 from harness.terminal import Display
 from harness.trust import Trust, trust_in

@@ -22,7 +22,7 @@ from harness.faults import Injector, injector, requests_answered, stop_what_is_l
 from harness.hosts.cores import CoreMap
 from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
-from harness.spec.contract import ClientConfig, ProbeConfig, ProbeTarget
+from harness.spec.contract import ClientConfig, ClientRequest, ProbeConfig, ProbeTarget
 from harness.spec.experiment import Trial
 
 CONNECT_DEADLINE_S = 60.0
@@ -144,7 +144,7 @@ def _plateau_s(trial: Trial) -> float:
 
 
 def client_config(
-    reached: Reached, trial: Trial, *, plateau_s: float = 0.0, wait_for_start: bool = True
+    reached: Reached, trial: Trial, *, plateau_s: float = 0.0, wait_for_start: bool = True, seed: int = 1
 ) -> ClientConfig:
     """The load client's configuration for a trial.
 
@@ -153,6 +153,7 @@ def client_config(
         trial: how to load it.
         plateau_s: how long connections are held after the window at most; the client then waits with the first one, too.
         wait_for_start: the start is the harness's to give; else the client starts by itself.
+        seed: of the schedule, the think times and the mix.
     """
     load, request, trust = trial.load, trial.request, reached.trust
     return ClientConfig(
@@ -160,9 +161,19 @@ def client_config(
         method=request.method,
         headers=request.headers,
         body_bytes=request.body.bytes,
-        kind=load.kind,
+        mix=client_mix(trial, reached.expected.status) if request.mix else (),
+        kind="open" if load.kind == "capacity" else load.kind,
         connections=load.connections,
         rate_per_s=load.rate.per_s if load.rate else None,
+        rates_per_s=tuple(rate.per_s for rate in load.rates),
+        shape=load.shape,
+        arrivals=load.arrivals,
+        seed=seed,
+        think_s=load.think.s,
+        thinking=load.thinking,
+        growth_per_s=load.growth.per_s if load.growth else None,
+        processes=trial.clients,
+        sources=load.sources,
         lifetime=load.lifetime,
         warmup_s=load.warmup.s,
         window_s=load.window.s,
@@ -174,6 +185,26 @@ def client_config(
         expect_body_bytes=reached.expected.body_bytes,
         tls_authorities=trust.authorities if trust else None,
         tls_check=trust.check if trust else "full",
+    )
+
+
+def client_mix(trial: Trial, status: int | None) -> tuple[ClientRequest, ...]:
+    """Every kind of request of a trial's mix, for the client.
+
+    Args:
+        trial: whose requests.
+        status: of a right answer, where a kind does not say its own; none: any 2xx.
+    """
+    return tuple(
+        ClientRequest(
+            weight=kind.weight,
+            path=kind.path or "/",
+            method=kind.method or "GET",
+            headers=kind.headers or {},
+            body_bytes=kind.body.bytes if kind.body else 0,
+            expect_status=kind.expect or status,
+        )
+        for kind in trial.request.kinds
     )
 
 

@@ -32,6 +32,10 @@ class PlannedTrial(Record):
     block: int = Field(ge=1, description="Each block holds every point once; equal to the repeat.")
     order: int = Field(ge=1, description="Place in the run's order: 1 …")
     factors: dict[str, str] = Field(description="Factor: label of its level.")
+    canary: bool = Field(
+        False,
+        description="A second trial of the first point (A/A): it tells how far two equal sides come apart, and is no point of its own.",
+    )
     trial: Trial = Field(description="The complete trial.")
 
 
@@ -61,7 +65,7 @@ def make_plan(experiment: Experiment, name: str, models: Mapping[str, Model]) ->
         labels = {factor: level.label for factor, level in zip(factors, point, strict=True)}
         made.append((point_id(names, point), labels, trial_at(experiment.base, settings_of(point), defaults)))
     trials: list[PlannedTrial] = []
-    for block in range(1, experiment.repeats + 1):
+    for block in range(1, experiment.blocks + 1):
         for point_name, labels, trial in sorted(made, key=lambda one: _place(experiment.seed, block, one[0])):
             trials.append(
                 PlannedTrial(

@@ -39,7 +39,7 @@ def _trials(plan: Plan) -> Iterator[str]:
 
 
 def _duration(plan: Plan) -> str:
-    points, repeats = len({planned.point for planned in plan.trials}), plan.experiment.repeats
+    points, repeats = len({planned.point for planned in plan.trials}), plan.experiment.blocks
     seconds = estimate_s([planned.trial for planned in plan.trials], EXPECTED_OVERHEAD_S)
     total = f"{points} points x {repeats} repeats = {len(plan.trials)} trials"
     return f"estimated: {clock(seconds)} ({total}, {EXPECTED_OVERHEAD_S} s of overhead each), once images are built"

@@ -12,6 +12,56 @@ from harness.spec.experiment import Record
 HistogramName = Literal["response", "service", "first_byte", "connect", "send_lag"]
 
 
+class Phase(Record):
+    """A part of the window under one rate, or one of a ramp's tenths: the same counts as of the whole."""
+
+    from_ns: int = Field(description="Its start.")
+    to_ns: int = Field(description="Its end.")
+    rate_per_s: float | None = Field(description="What the schedule offers in it on average, requests per second.")
+    intended: int = Field(description="Requests whose intended send time lies in it.")
+    sent: int = Field(description="Of these, sent.")
+    ok: int = Field(description="Of these, answered rightly in time.")
+    errors: dict[str, int] = Field(description="Of these, by kind.")
+    completed: int = Field(description="Right answers that arrived within it, whenever sent.")
+    histograms: dict[HistogramName, dict[int, int]] = Field(description="`response`, `service` and `send_lag`.")
+
+
+class MixShare(Record):
+    """What came of one kind of request of a mix, in the order of the configuration."""
+
+    intended: int = Field(description="Requests of the window that were of this kind.")
+    ok: int = Field(description="Of these, answered rightly in time.")
+    errors: dict[str, int] = Field(description="Of these, by kind of error.")
+    response: dict[int, int] = Field(description="Histogram of the response times.")
+
+
+class ClientProcess(Record):
+    """One process of a load client."""
+
+    cpus: tuple[int, ...] = Field(description="CPUs that it might run on.")
+    connections: int = Field(description="Its share of the connections.")
+    cpu_user_s: float = Field(description="Own CPU, user, in the window.")
+    cpu_system_s: float = Field(description="Own CPU, system, in the window.")
+    run_delay_s: float | None = Field(
+        None, description="Time in the window that it was ready to run and did not (/proc/self/schedstat)."
+    )
+    bytes_per_connection: float | None = Field(
+        None, description="Growth of its memory over the connect phase, per connection; none with few of them."
+    )
+
+
+class Growth(Record):
+    """Kind `hold`: what became of the connections that came in the window, on top of those held from the start."""
+
+    begun: int = Field(description="New connections begun.")
+    served: int = Field(description="Of these, answered in time; they are held from then on.")
+    held: int = Field(description="Connections open and answered on at the window's end, old and new.")
+    first_failed_at: int | None = Field(
+        description="Connections open when the first new one failed to be answered; none: all were."
+    )
+    failure: str | None = Field(description="How that one ended: a kind of error.")
+
+
 class ClientReport(Record):
     """What one load client counted; written by images/client (docs/contract/client.md). All times monotonic."""
 
@@ -66,8 +116,14 @@ class ClientReport(Record):
     )
     bytes_received: int = Field(description="Bytes received in the window.")
     per_100ms: tuple[int, ...] = Field(description="Right answers in each 100 ms of the window.")
-    cpu_user_s: float = Field(description="Own CPU, user, in the window.")
-    cpu_system_s: float = Field(description="Own CPU, system, in the window.")
+    cpu_user_s: float = Field(description="Own CPU, user, in the window, of all its processes.")
+    cpu_system_s: float = Field(description="The same, system.")
+    processes: tuple[ClientProcess, ...] = Field(
+        (), description="One by one; none in reports before there were several."
+    )
+    phases: tuple[Phase, ...] = Field((), description="Several rates: the window part by part.")
+    mix: tuple[MixShare, ...] = Field((), description="A mix of requests: kind by kind.")
+    growth: Growth | None = Field(None, description="Kind `hold` with growth.")
     histograms: dict[HistogramName, dict[int, int]] = Field(
         description="Bucket index: count, ns (harness/histogram.py); over intended times in the window."
     )
@@ -170,6 +226,47 @@ class Sample(Record):
     major_faults: int | None = Field(description="The same, faults that had to read from a disk.")
     throttled_s: float | None = Field(description="Time the CPU quota held it back; none where there is no cgroup.")
     descriptors: int | None = Field(description="Open descriptors of the main process; read at edges only.")
+    fullest_descriptors: int | None = Field(
+        None, description="Open descriptors of the process that is closest to its limit; read at edges only."
+    )
+    descriptor_limit: int | None = Field(None, description="That process's limit of open files (soft).")
+    run_delay_s: float | None = Field(
+        None,
+        description="Time that its live tasks were ready to run and did not, over their lives (/proc/PID/task/*/schedstat); read at edges only.",
+    )
+    memory_limit_bytes: int | None = Field(
+        None, description="Memory limit of its cgroup; none: no limit, or no cgroup."
+    )
+    memory_limit_hits: int | None = Field(
+        None, description="How often its cgroup ran into the limit (v2: events `max`; v1: failcnt)."
+    )
+    oom_kills: int | None = Field(None, description="Processes of its cgroup that the kernel killed for memory.")
+
+
+class NetworkLook(Record):
+    """Counters of a service's network namespace at one instant, and the queue of the port it listens on.
+
+    With host networking the namespace is the host's: its counters hold what others do there, too.
+    """
+
+    at_ns: int = Field(description="CLOCK_MONOTONIC, ns.")
+    listen_overflows: int = Field(description="Connections that found the accept queue full (TcpExt ListenOverflows).")
+    listen_drops: int = Field(description="SYNs and connections dropped by listeners for any reason (ListenDrops).")
+    syn_drops: int = Field(description="SYNs dropped as the SYN queue was full (TCPReqQFullDrop).")
+    syn_cookies: int = Field(description="SYNs answered with a cookie instead (TCPReqQFullDoCookies).")
+    retransmits: int = Field(description="Segments sent again (Tcp RetransSegs).")
+    resets_sent: int = Field(description="Resets sent (Tcp OutRsts).")
+    time_wait: int = Field(description="Sockets in TIME_WAIT.")
+    orphans: int = Field(description="Sockets without a process.")
+    accept_queue: int | None = Field(None, description="Connections that wait for accept at the service's port.")
+    accept_queue_limit: int | None = Field(
+        None, description="As many may wait there: the smaller of backlog and somaxconn."
+    )
+    bytes_received: int | None = Field(None, description="Of the interfaces but loopback.")
+    bytes_sent: int | None = Field(None, description="Of the interfaces but loopback.")
+    link_bytes_per_s: int | None = Field(
+        None, description="What the fastest of these interfaces carries each way; none: not told."
+    )
 
 
 class MemoryLook(Record):
@@ -211,6 +308,9 @@ class ProbeReport(Record):
     edges: dict[str, tuple[Sample, ...]] = Field(description="By service, at the window's start and end.")
     memory: dict[str, tuple[MemoryLook, ...]] = Field(
         {}, description="By service, when asked for: before the load connects, and after the window."
+    )
+    network: dict[str, tuple[NetworkLook, ...]] = Field(
+        {}, description="By service with a port, at regular times and at the window's edges: its network namespace."
     )
     host: tuple[dict[str, float], ...] = Field(
         description="With each of them: at_ns, cpu_busy_s, steal_s, run_queue, and of each watched set of CPUs <set>_busy_s, <set>_steal_s."

@@ -3,7 +3,7 @@
 `trial.json` is written last and atomically: a trial is finished when, and only when, that file is there. Fields
 are documented one by one in docs/results.md, generated from here.
 
-History of the format: 1, the first.
+History of the format: 1, the first. Fields that came later have defaults, so that older records are read as they are.
 """
 
 from typing import Literal
@@ -25,7 +25,33 @@ Culprit = Literal[
     "throttling",
     "errors",
     "fault",
+    "run queue",
+    "steal",
+    "memory",
+    "open files",
+    "ports",
+    "listen queue",
+    "network",
 ]
+
+
+class NetworkUse(Record):
+    """What happened in a service's network namespace between the window's edges; counts are differences."""
+
+    interval_s: float = Field(gt=0, description="Time between the two looks.")
+    listen_overflows: int = Field(description="Connections that found the accept queue full.")
+    listen_drops: int = Field(description="SYNs and connections dropped by listeners.")
+    syn_drops: int = Field(description="SYNs dropped as the SYN queue was full.")
+    syn_cookies: int = Field(description="SYNs answered with a cookie instead.")
+    retransmits: int = Field(description="Segments sent again.")
+    time_wait: int = Field(description="Most sockets seen in TIME_WAIT.")
+    accept_queue: float | None = Field(description="Mean number of connections seen waiting for accept.")
+    accept_queue_most: int | None = Field(description="Most of them seen.")
+    accept_queue_limit: int | None = Field(description="As many may wait.")
+    accept_queue_waiting: float | None = Field(description="Share of the looks that saw any waiting.")
+    link_share: float | None = Field(
+        description="Of what its link carries, the busier direction; none on loopback or untold."
+    )
 
 
 class ServiceUsage(Record):
@@ -56,6 +82,19 @@ class ServiceUsage(Record):
         None,
         description="Open descriptors of its main process, the more of both looks; none where they cannot be read.",
     )
+    fullest_descriptors: int | None = Field(
+        None, description="Most open descriptors, at an edge, of the process closest to its limit."
+    )
+    descriptor_limit: int | None = Field(None, description="That process's limit of open files.")
+    run_delay_share: float | None = Field(
+        None, description="Time that its tasks were ready to run and did not, over the interval and its cores."
+    )
+    memory_limit_bytes: int | None = Field(None, description="Its cgroup's memory limit.")
+    memory_limit_hits: int | None = Field(None, description="How often its cgroup ran into it in the interval.")
+    oom_kills: int | None = Field(
+        None, description="Its processes that the kernel killed for memory, by the interval's end."
+    )
+    network: NetworkUse | None = Field(None, description="What happened in its network namespace in the interval.")
     idle: MemoryLook | None = Field(None, description="Before the load's first connection; only where any are kept.")
     plateau: MemoryLook | None = Field(
         None, description="After the window, with the load's connections still held; only where any are kept."
@@ -73,7 +112,17 @@ class CoreLoad(Record):
 class Check(Record):
     """One of the trial's doubts about itself."""
 
-    name: Literal["served", "errors", "quiet", "apart", "steady", "schedule", "send-lag", "littles-law", "server-count"]
+    name: Literal[
+        "served",
+        "errors",
+        "quiet",
+        "apart",
+        "steady",
+        "schedule",
+        "send-lag",
+        "littles-law",
+        "server-count",
+    ]
     passed: bool | None = Field(description="None: not checkable here, and why.")
     detail: str = Field(description="The numbers, in a sentence.")
 
@@ -83,6 +132,45 @@ class Verdict(Record):
 
     limited_by: Culprit
     evidence: str
+
+
+class SearchStep(Record):
+    """One trial of a search for capacity, at one rate, on the same server."""
+
+    rate_rps: float = Field(description="Offered rate.")
+    window_s: float = Field(description="Length of its window.")
+    purpose: Literal["double", "bisect", "confirm"] = Field(description="What it was for.")
+    met: bool | None = Field(description="Whether it met the SLO; none: it says nothing, as the client gave out.")
+    why: str = Field(description="By which numbers.")
+    throughput_rps: float = Field(description="Right answers per second.")
+    errors: float = Field(description="Share of requests without a right answer in time.")
+    percentiles_us: dict[str, float | None] = Field(
+        description="Of the response time, those that the SLO names; none where the sample cannot carry it, infinite beyond the timeout."
+    )
+    limited_by: Culprit = Field(description="Who gave out first.")
+
+
+class Capacity(Record):
+    """What a search found: the highest rate that meets the SLO lies between `low_rps` and `high_rps`."""
+
+    low_rps: float | None = Field(description="Highest rate confirmed to meet it; none: none did.")
+    high_rps: float | None = Field(
+        description="Lowest rate above that did not; none: none failed before the search ended."
+    )
+    ended: Literal["found", "client gave out", "too many trials", "none met"] = Field(
+        description="How the search ended."
+    )
+    steps: tuple[SearchStep, ...] = Field(description="In the order in which they ran; the last confirms.")
+    life_ok: int = Field(description="Right answers over all of them but the last.")
+    life_unknown: int = Field(description="Requests of unknown fate over all of them but the last.")
+
+
+class Attempt(Record):
+    """An earlier run of the same trial, that the client limited; it was made again with one more client process."""
+
+    clients: int = Field(description="Client processes that it had.")
+    reason: str = Field(description="Why it said nothing about the server.")
+    throughput_rps: float = Field(description="What it measured all the same.")
 
 
 class TrialResult(Record):
@@ -104,6 +192,12 @@ class TrialResult(Record):
     started: str = Field(description="Wall clock, ISO 8601, UTC.")
     elapsed_s: float = Field(description="Whole time of the trial, from first to last action.")
     overhead_s: float = Field(description="Of it, beyond warm-up and window.")
+    clients: int = Field(1, description="Client processes that made the load.")
+    attempts: tuple[Attempt, ...] = Field((), description="Runs of it with fewer client processes, which gave out.")
+    capacity: Capacity | None = Field(
+        None,
+        description="Kind `capacity`: what the search found. `client`, `usage` and `checks` are then of its last trial.",
+    )
     client: ClientReport | None = Field(description="What the load client counted; none where it never reported.")
     servers: dict[str, ServerReport] = Field(
         description="By service: exit reports; none where counts are not checkable."

@@ -15,9 +15,10 @@ from harness.interrupt import Interruptible
 from harness.runtime.base import make_owner
 from harness.spec.catalogue import FILE, load_model
 from harness.spec.document import read_document
-from harness.spec.experiment import Load, Scalar, Trial
+from harness.spec.experiment import Scalar, Trial
 from harness.spec.model import Difference, Model
 from harness.spec.problems import Problems, did_you_mean, listed
+from harness.spec.traffic import Load
 from harness.spec.words import options_of
 from harness.stage import Places, Wanted, set_stage
 from harness.terminal import Display

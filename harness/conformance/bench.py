@@ -13,9 +13,10 @@ from harness.conformance.scale import Scale, held_at_most
 from harness.conformance.wire import Answer, Connection
 from harness.deploy import Deployed, server_up
 from harness.runtime.base import Runtime, Service
-from harness.spec.experiment import Handler, Load, Trial
+from harness.spec.experiment import Handler, Trial
 from harness.spec.model import Model
 from harness.spec.quantities import Size
+from harness.spec.traffic import Load
 
 LARGEST_BODY_BYTES = 64 << 20  # the contract's limit: far more than the kernel keeps for a connection
 Found = TypeVar("Found")

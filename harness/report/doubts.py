@@ -39,7 +39,7 @@ def _general(study: Study) -> Iterator[str]:
     run = study.run
     if "process" in study.runtimes:
         yield "Measured as local processes, without containers: no memory limit, no network of its own, and other processes of the host share the caches and the kernel's queues."
-    repeats = run.plan.experiment.repeats
+    repeats = run.plan.experiment.blocks
     if repeats < RUNS_FOR_VERDICT:
         yield f"{count(repeats, 'repeat')} of each point: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
     if any(row.planned.trial.load.kind == "closed" for row in study.rows):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import SpecError
 from harness.spec.catalogue import load_model, model_names, option_problem, resident_bytes, workers_of
+from harness.spec.contradiction import Contradiction
 from harness.spec.experiment import Scalar, Trial
 from harness.spec.factors import Factor
 from harness.spec.foreign import Foreign, name_of
@@ -15,7 +16,7 @@ from harness.spec.node import Node
 from harness.spec.paths import OPTIONS
 from harness.spec.points import Exclusions, Point, model_in, points, settings_of, trial_at
 from harness.spec.problems import Problems, did_you_mean, listed, shown
-from harness.spec.rules import Contradiction, contradictions, foreign_contradictions, kept_contract_contradictions
+from harness.spec.rules import contradictions, foreign_contradictions, kept_contract_contradictions
 
 
 class Shelf:

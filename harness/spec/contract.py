@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.spec.experiment import Method, Record, Scalar
+from harness.spec.experiment import Record, Scalar
+from harness.spec.traffic import Lifetime, Method
 
 
 class BackendAddress(Record):
@@ -59,19 +60,65 @@ class BackendConfig(Record):
     seed: int = Field(ge=0, description="Of the random delays.")
 
 
+class ClientRequest(Record):
+    """One kind of request of a client's mix, complete."""
+
+    weight: float = Field(1.0, gt=0, description="Its share is its weight over the sum of all weights.")
+    path: str = Field("/", description="Path and query (HTTP); destination (STOMP).")
+    method: Method = Field("GET", description="HTTP method.")
+    headers: dict[str, str] = Field({}, description="Request headers beside those that the client sets itself.")
+    body_bytes: int = Field(0, ge=0, description="Size of its body.")
+    expect_status: int | None = Field(None, ge=200, le=999, description="Status of a right answer; none: any 2xx.")
+    expect_body_bytes: int | None = Field(None, ge=0, description="Length of a right answer's body; none: any.")
+
+
 class ClientConfig(Record):
     """`config.json` of the load client."""
 
     format: Literal[1] = Field(1, description="Version of this file.")
-    url: str = Field(pattern="^https?://", description="What is asked for.")
+    url: str = Field(
+        pattern="^(https?|stomp)://",
+        description="What is asked for. Its scheme is the protocol: http, https, or stomp.",
+    )
     method: Method = Field("GET", description="HTTP method.")
     headers: dict[str, str] = Field({}, description="Request headers beside those that the client sets itself.")
     body_bytes: int = Field(0, ge=0, description="Size of the request's body.")
-    kind: Literal["closed", "open"] = Field("closed", description="Closed loop, or open loop at a constant rate.")
+    mix: tuple[ClientRequest, ...] = Field(
+        (),
+        max_length=32,
+        description="Several kinds of request; none: one, of method, headers, body and path of the URL.",
+    )
+    kind: Literal["closed", "open", "hold"] = Field(
+        "closed", description="Closed loop, open loop, or an open loop through held connections while new ones come."
+    )
     connections: int = Field(ge=1, description="Connections held at once.")
-    rate_per_s: float | None = Field(None, gt=0, description="Requests per second over all connections (kind `open`).")
-    lifetime: Literal["keep-alive", "per-request"] = Field(
-        "keep-alive", description="Keep each connection, or open one for each request."
+    rate_per_s: float | None = Field(
+        None, gt=0, description="Requests per second over all connections (kinds `open` and `hold`)."
+    )
+    rates_per_s: tuple[float, ...] = Field(
+        (), max_length=64, description="Kind `open`: several rates instead, each for an equal part of the window."
+    )
+    shape: Literal["staircase", "ramp"] = Field(
+        "staircase",
+        description="With several rates: steps, or a straight line from each to the next. Warm-up is at the first.",
+    )
+    arrivals: Literal["constant", "poisson"] = Field("constant", description="Gaps of the schedule.")
+    seed: int = Field(1, ge=0, description="Of the schedule, the think times and the mix.")
+    think_s: float = Field(0.0, ge=0, description="Kind `closed`: mean think time, seconds.")
+    thinking: Literal["exponential", "constant"] = Field("exponential", description="Of the think times.")
+    growth_per_s: float | None = Field(None, gt=0, description="Kind `hold`: new connections per second.")
+    lifetime: Lifetime = Field(
+        "keep-alive", description="Keep each connection, open one for each request, or one for so many requests."
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that share connections and rate, each on a CPU of its own where there are as many.",
+    )
+    sources: tuple[str, ...] = Field(
+        (),
+        description="Source addresses of the connections, in turn; none: the kernel's choice, on loopback as many as are needed.",
     )
     warmup_s: float = Field(ge=0, description="Load before the window, seconds.")
     window_s: float = Field(gt=0, description="The measured time, seconds.")

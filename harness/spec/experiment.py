@@ -6,53 +6,17 @@ every field carries a description.
 """
 
 import difflib
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.spec.foreign import Server, name_of
 from harness.spec.metrics import METRICS, SUMMARY_METRICS
-from harness.spec.quantities import Between, Duration, Rate, Size
+from harness.spec.quantities import Between, Duration, Size
 from harness.spec.record import Record as Record  # noqa: PLC0414 - whoever makes a record finds what it is made of here
+from harness.spec.traffic import Load, Request, Slo
 
 Scalar = bool | int | float | str | None
-
-CLIENT_HEADERS = ("Host", "Content-Length", "Connection", "Transfer-Encoding")
-"""Headers that the load client sets itself, from the rest of the spec."""
-
-_OWN_HEADERS = frozenset(name.lower() for name in CLIENT_HEADERS)
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_VALUE = re.compile(r"[\t -~]{0,4096}")
-_PATH = re.compile(r"/[!-~]{0,2047}")
-
-
-def _header_name(name: str) -> str:
-    if name.lower() in _OWN_HEADERS:
-        raise ValueError(f"the load client sets `{name}` itself; remove it (`load` and `request` decide its value)")
-    if not _HEADER_NAME.fullmatch(name):
-        raise ValueError(f"{name[:60]!r} is no header name; use letters, digits and hyphens, as in `X-Tenant`")
-    return name
-
-
-def _header_value(value: str) -> str:
-    if not _HEADER_VALUE.fullmatch(value):
-        raise ValueError(
-            f"{value[:60]!r} is no header value; keep to one line of printable ASCII, at most 4096 characters"
-        )
-    return value
-
-
-def _path(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError(
-            f"`{path[:60]}` does not start with a slash; write the path and query only, such as `/` or `/items?page=2`"
-        )
-    if not _PATH.fullmatch(path):
-        raise ValueError(
-            f"{path[:60]!r} holds what no request line may; percent-encode spaces and non-ASCII characters (at most 2048 in all)"
-        )
-    return path
 
 
 def _metric(name: str) -> str:
@@ -74,32 +38,7 @@ def _whole(value: object) -> object:
     return value
 
 
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 One = Annotated[Literal[1], BeforeValidator(_whole)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[str, AfterValidator(_header_value)]
-
-
-class Request(Record):
-    """The request that the load client sends."""
-
-    path: Annotated[str, AfterValidator(_path)] = Field(
-        "/", description="Path and query, from the slash on.", json_schema_extra={"pattern": "^/[!-~]*$"}
-    )
-    method: Method = Field("GET", description="HTTP method.")
-    headers: dict[HeaderName, HeaderValue] = Field(
-        {},
-        description="Further request headers. Host, Content-Length, Connection and Transfer-Encoding are the client's.",
-    )
-    body: Annotated[Size, Between("0 B", "64 MiB")] = Field(
-        Size(0), description="Size of the request's body (POST, PUT, PATCH and DELETE)."
-    )
-    expect: int | None = Field(
-        None,
-        ge=200,
-        le=599,
-        description="Status of a right answer. Models that keep the contract answer with 200; of others any 2xx is right by default.",
-    )
 
 
 class Backend(Record):
@@ -145,31 +84,6 @@ class Handler(Record):
     )
 
 
-class Load(Record):
-    """How the load is made. A closed loop measures throughput, an open loop latency (docs/method.md)."""
-
-    kind: Literal["closed", "open"] = Field(
-        "closed",
-        description="`closed`: each connection sends its next request when the answer is in. `open`: requests follow a schedule fixed in advance.",
-    )
-    connections: int = Field(64, ge=1, le=1_000_000, description="Connections held at once.")
-    rate: Annotated[Rate, Between("0.001/s", "10000000/s")] | None = Field(
-        None, description="Offered rate over all connections, constant gaps (kind `open` only)."
-    )
-    lifetime: Literal["keep-alive", "per-request"] = Field(
-        "keep-alive", description="Keep each connection, or open a new one for every request (the server closes it)."
-    )
-    warmup: Annotated[Duration, Between("0 s", "1 h")] = Field(
-        Duration(1_000_000_000), description="Load before the window, not counted."
-    )
-    window: Annotated[Duration, Between("100 ms", "24 h")] = Field(
-        Duration(5_000_000_000), description="The measured time, over intended send times."
-    )
-    timeout: Annotated[Duration, Between("1 ms", "10 min")] = Field(
-        Duration(5_000_000_000), description="Deadline of each request, from its intended send time."
-    )
-
-
 class Limits(Record):
     """Resources of the server."""
 
@@ -192,8 +106,14 @@ class Trial(Record):
     request: Request = Field(Request(), description="The request that is sent.")
     handler: Handler = Field(Handler(), description="What the server does with it.")
     load: Load = Field(Load(), description="How requests arrive.")
+    slo: Slo = Field(Slo(), description="What service is good enough (kinds `open` and `capacity`).")
     servers: One = Field(1, description="Number of servers.")
-    clients: One = Field(1, description="Number of load clients.")
+    clients: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Load client processes, a core each where there are as many. One more is added, and the trial run again, where they gave out and cores are left.",
+    )
     balancer: Literal["none"] = Field("none", description="What stands in front of the servers.")
     limits: Limits = Field(Limits(), description="What the server may use.")
     network: Literal["host", "bridge"] = Field("host", description="The container's network; `bridge` shows its price.")
@@ -202,6 +122,20 @@ class Trial(Record):
     def model_name(self) -> str:
         """What the server is called in tables, charts and messages."""
         return name_of(self.model)
+
+
+class Repeats(Record):
+    """Repeats until the order of the sides is known: after `min` blocks only what is still open is repeated."""
+
+    min: int = Field(5, ge=3, le=1000, description="Blocks that are always run.")
+    max: int = Field(15, ge=3, le=1000, description="Blocks at most.")
+    until: Literal["ranked"] = Field(
+        "ranked",
+        description="A point is done when its place among the sides it is compared with is known, or can matter no more.",
+    )
+    within: Annotated[Duration, Between("1 s", "1000 h")] | None = Field(
+        None, description="Time budget: no further block is begun that would end after it, from the run's start."
+    )
 
 
 class LevelSet(Record):
@@ -226,5 +160,17 @@ class Experiment(Record):
         None,
         description="The metric that the question is about, by its name (docs/results.md): the answer compares by it. By default throughput in a closed loop, p99 of the response time in an open one, and what a fault took where one is asked for.",
     )
-    repeats: int = Field(5, ge=1, le=1000, description="Trials per point; an interval needs 3, a verdict 5.")
+    repeats: Annotated[int, Field(ge=1, le=1000)] | Repeats = Field(
+        5,
+        description="Trials per point; an interval needs 3, a verdict 5. Or `{min, max, until: ranked, within}`: as many as the ranking needs.",
+    )
+    canary: bool = Field(
+        True,
+        description="A second trial of the first point in every block (A/A), where there are 2 points and 3 blocks or more: how far two equal sides come apart bounds what is called a difference.",
+    )
     seed: int = Field(1, ge=0, lt=2**63, description="Seed of the trials' order and of every resampling.")
+
+    @property
+    def blocks(self) -> int:
+        """The most blocks that it may take."""
+        return self.repeats if isinstance(self.repeats, int) else self.repeats.max

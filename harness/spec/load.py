@@ -44,7 +44,7 @@ def load_experiment(path: Path, images: Path) -> Experiment:
     _check_certificates(experiment.base, root, factors, path.parent, problems)
     base = _with_options(experiment.base, root, shelf, problems)
     line = root.reach(("factors",))[0].place
-    if within_limit(factors, experiment.repeats, line, problems):
+    if within_limit(factors, experiment.blocks, line, problems):
         doubtful = {str(parts[1]) for parts in broken if parts[:1] == ("base",) and len(parts) > 1}
         if ("base",) in broken or not all(factor.levels for factor in factors):
             doubtful |= set(Trial.model_fields)

@@ -59,7 +59,7 @@ _MEANT = {
 
 @dataclass(frozen=True, order=True)
 class Quantity:
-    """An amount in the base unit of its kind (nanoseconds, bytes, thousandths per second)."""
+    """An amount in the base unit of its kind (nanoseconds, bytes, thousandths per second or of a percent)."""
 
     amount: int
 
@@ -192,6 +192,23 @@ class Rate(Quantity):
     def __str__(self) -> str:
         whole, thousandths = divmod(self.amount, 1_000)
         return f"{whole}.{thousandths:03}".rstrip("0").rstrip(".") + "/s" if thousandths else f"{whole}/s"
+
+
+class Share(Quantity):
+    """A part of a whole, kept in thousandths of a percent."""
+
+    noun = "a share"
+    example = "0.1 %"
+    units: ClassVar[Mapping[str, int]] = {"%": 1_000}
+
+    @property
+    def fraction(self) -> float:
+        """From 0 to 1."""
+        return self.amount / 100_000
+
+    def __str__(self) -> str:
+        whole, thousandths = divmod(self.amount, 1_000)
+        return f"{whole}.{thousandths:03}".rstrip("0").rstrip(".") + " %" if thousandths else f"{whole} %"
 
 
 @dataclass(frozen=True)

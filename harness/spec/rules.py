@@ -1,25 +1,14 @@
 """What cannot be together in one trial, though each value is right on its own."""
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 
+from harness.spec.contradiction import Contradiction, Rule
 from harness.spec.experiment import Trial
 from harness.spec.foreign import RunningServer
+from harness.spec.load_rules import LOAD_RULES
 
 MAX_HEADERS_BYTES = 32 * 1024  # half of what every server accepts as a head (docs/contract/)
 FAULT_PATH = "/-/fault"  # what sets a fault off (docs/contract/)
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """Keys whose values exclude each other. `what` names no values: it is told once for all combinations."""
-
-    paths: tuple[str, ...]
-    what: str
-    fix: str
-
-
-Rule = Callable[[Trial, Collection[str]], Contradiction | None]
 
 
 def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradiction]:
@@ -32,37 +21,6 @@ def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradict
     for rule in _RULES:
         if found := rule(trial, varied):
             yield found
-
-
-def _open_needs_rate(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    if trial.load.kind != "open" or trial.load.rate is not None:
-        return None
-    return Contradiction(
-        ("load.kind", "load.rate"),
-        "an open load has no rate",
-        "add `load.rate`, such as `1000/s`, or set `load.kind: closed`",
-    )
-
-
-def _closed_has_no_rate(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    if trial.load.kind != "closed" or trial.load.rate is None:
-        return None
-    return Contradiction(
-        ("load.kind", "load.rate"),
-        "a closed load makes its own rate, so `load.rate` says nothing",
-        "remove it, or set `load.kind: open`",
-    )
-
-
-def _window_holds_requests(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    load = trial.load
-    if load.kind != "open" or load.rate is None or load.rate.per_s * load.window.s >= 1:
-        return None
-    return Contradiction(
-        ("load.rate", "load.window"),
-        "at this rate no request falls into the window",
-        "lengthen `load.window` or raise `load.rate`",
-    )
 
 
 def _get_has_no_body(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
@@ -205,9 +163,7 @@ def _of_what_runs_already(trial: Trial) -> Iterator[Contradiction]:
 
 
 _RULES: tuple[Rule, ...] = (
-    _open_needs_rate,
-    _closed_has_no_rate,
-    _window_holds_requests,
+    *LOAD_RULES,
     _get_has_no_body,
     _echo_has_no_body_of_its_own,
     _answers_are_possible,

@@ -13,6 +13,22 @@ _SET_BY_CLIENT = frozenset({"host", "content-length", "connection", "transfer-en
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _DAY_S = 86_400
 
+MOST_KINDS = 32
+"""Of requests in a mix: what a record has room for."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of request of a mix."""
+
+    weight: float = 1.0
+    path: str = "/"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body_bytes: int = 0
+    expect_status: int | None = None
+    expect_body_bytes: int | None = None
+
 
 @dataclass(frozen=True)
 class Config:
@@ -22,10 +38,20 @@ class Config:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body_bytes: int = 0
-    kind: Literal["closed", "open"] = "closed"
+    mix: tuple[Kind, ...] = ()  # none: one kind, of method, headers, body and path of the URL
+    kind: Literal["closed", "open", "hold"] = "closed"
     connections: int = 1
-    rate_per_s: float | None = None  # open loop only, to a thousandth
-    lifetime: Literal["keep-alive", "per-request"] = "keep-alive"
+    rate_per_s: float | None = None  # open and hold, to a thousandth
+    rates_per_s: tuple[float, ...] = ()  # open: several instead, each for an equal part of the window
+    shape: Literal["staircase", "ramp"] = "staircase"
+    arrivals: Literal["constant", "poisson"] = "constant"
+    seed: int = 1
+    think_s: float = 0.0
+    thinking: Literal["exponential", "constant"] = "exponential"
+    growth_per_s: float | None = None  # hold: new connections
+    lifetime: Literal["keep-alive", "per-request"] | int = "keep-alive"
+    processes: int = 1
+    sources: tuple[str, ...] = ()
     warmup_s: float = 1.0
     window_s: float = 5.0
     timeout_s: float = 5.0
@@ -43,6 +69,16 @@ class Config:
         """Whether every request opens a connection of its own."""
         return self.lifetime == "per-request"
 
+    @property
+    def requests_per_connection(self) -> int | None:
+        """After how many requests a connection is given up for a new one; none: it is kept."""
+        return 1 if self.lifetime == "per-request" else self.lifetime if isinstance(self.lifetime, int) else None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether requests follow a schedule."""
+        return self.kind != "closed"
+
 
 def read(path: Path) -> Config:
     """Read and check a configuration.
@@ -59,7 +95,11 @@ def read(path: Path) -> Config:
     found = problems(raw)
     if found:
         raise CannotRunError(f"{path}: " + "; ".join(found))
-    return Config(**{key: value for key, value in raw.items() if key != "format"})
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in raw.items() if key != "format"
+    }
+    given["mix"] = tuple(Kind(**kind) for kind in raw.get("mix", ()))
+    return Config(**given)
 
 
 def problems(raw: Mapping[str, Any]) -> list[str]:
@@ -72,7 +112,14 @@ def problems(raw: Mapping[str, Any]) -> list[str]:
         found.append("`url` must be a string")
     if not isinstance(raw.get("tls_authorities"), str | None):
         found.append("`tls_authorities` must be the text of a PEM file, or null")
-    found += _number_problems(raw) + _expectation_problems(raw) + _choice_problems(raw) + _request_problems(raw)
+    found += (
+        _number_problems(raw)
+        + _lifetime_problems(raw)
+        + _mix_problems(raw)
+        + _expectation_problems(raw)
+        + _choice_problems(raw)
+        + _request_problems(raw)
+    )
     return found
 
 
@@ -86,23 +133,78 @@ def _number_problems(raw: Mapping[str, Any]) -> list[str]:
         "timeout_s": (float, 0.001, _DAY_S),
         "connect_rate_per_s": (float, 0.001, 10_000_000),
         "plateau_s": (float, 0, _DAY_S),
+        "think_s": (float, 0, _DAY_S),
+        "processes": (int, 1, 256),
+        "seed": (int, 0, 1 << 63),
     }
     for key, (kind, low, high) in limits.items():
         value = raw.get(key, low)
         if not _is_number(value, kind) or not low <= value <= high:
             noun = "a whole number" if kind is int else "a number"
             found.append(f"`{key}` must be {noun} from {low} to {high}, is {value!r}")
-    rate = raw.get("rate_per_s")
-    if raw.get("kind", "closed") == "closed":
-        if rate is not None:
-            found.append("`rate_per_s` is for `kind: open`; a closed loop has no rate")
-    elif not _is_number(rate, float) or not 0.001 <= rate <= 10_000_000:
-        found.append(f"`rate_per_s` must be a number from 0.001 to 10000000, is {rate!r}")
+    return found + _rate_problems(raw)
+
+
+def _rate_problems(raw: Mapping[str, Any]) -> list[str]:
+    kind, rate, rates, growth = (raw.get(key) for key in ("kind", "rate_per_s", "rates_per_s", "growth_per_s"))
+    kind, found = kind or "closed", []
+    if not isinstance(rates, list | None):
+        return ["`rates_per_s` must be a list of numbers"]
+    given = [("rate_per_s", rate)] if rate is not None else []
+    given += [("rates_per_s", each) for each in rates or ()] + (
+        [("growth_per_s", growth)] if growth is not None else []
+    )
+    found += [
+        f"`{key}` must be a number from 0.001 to 10000000, is {value!r}"
+        for key, value in given
+        if not _is_number(value, float) or not 0.001 <= value <= 10_000_000
+    ]
+    if kind == "closed" and (rate is not None or rates):
+        found.append("`rate_per_s` is for `kind: open`; a closed loop has no rate")
+    if kind in ("open", "hold") and (rate is None) == (not rates):
+        found.append("an open loop needs either `rate_per_s` or `rates_per_s`")
+    if kind != "open" and rates:
+        found.append("`rates_per_s` is for `kind: open`")
+    if kind != "hold" and growth is not None:
+        found.append("`growth_per_s` is for `kind: hold`")
+    if kind != "closed" and raw.get("think_s"):
+        found.append("`think_s` is for `kind: closed`; an open loop has a schedule")
+    return found
+
+
+def _lifetime_problems(raw: Mapping[str, Any]) -> list[str]:
+    lifetime = raw.get("lifetime", "keep-alive")
+    if lifetime in ("keep-alive", "per-request") or (_is_number(lifetime, int) and lifetime >= 2):
+        return []
+    return [f"`lifetime` must be keep-alive, per-request or a number of requests from 2 on, is {lifetime!r}"]
+
+
+def _mix_problems(raw: Mapping[str, Any]) -> list[str]:
+    mix, sources = raw.get("mix", []), raw.get("sources", [])
+    if not isinstance(mix, list) or not all(isinstance(kind, dict) for kind in mix) or len(mix) > MOST_KINDS:
+        return [f"`mix` must be a list of at most {MOST_KINDS} objects"]
+    found = (
+        []
+        if isinstance(sources, list) and all(isinstance(one, str) for one in sources)
+        else ["`sources` must be a list of addresses"]
+    )
+    known = {each.name for each in fields(Kind)}
+    for number, kind in enumerate(mix):
+        told = [f"unknown key `{key}`; known are {', '.join(sorted(known))}" for key in kind if key not in known]
+        weight, body, path = kind.get("weight", 1.0), kind.get("body_bytes", 0), kind.get("path", "/")
+        if not _is_number(weight, float) or not 0 < weight < float("inf"):
+            told.append(f"`weight` must be a number above 0, is {weight!r}")
+        if not _is_number(body, int) or not 0 <= body <= 1 << 30:
+            told.append(f"`body_bytes` must be a whole number from 0 to {1 << 30}, is {body!r}")
+        if not isinstance(path, str) or not path.isascii() or not path.isprintable() or " " in path:
+            told.append("`path` goes over the wire as it stands; percent-encode it")
+        told += _expectation_problems(kind) + _request_problems(kind)
+        found += [f"mix[{number}]: {problem}" for problem in told]
     return found
 
 
 def _expectation_problems(raw: Mapping[str, Any]) -> list[str]:
-    limits = {"expect_status": (200, 999), "expect_body_bytes": (0, 1 << 36)}  # what a record has room for
+    limits = {"expect_status": (200, 999), "expect_body_bytes": (0, 1 << 34)}  # what a record has room for
     return [
         f"`{key}` must be a whole number from {low} to {high}, or null, is {raw[key]!r}"
         for key, (low, high) in limits.items()
@@ -117,8 +219,10 @@ def _is_number(value: object, kind: type) -> TypeGuard[float]:
 
 def _choice_problems(raw: Mapping[str, Any]) -> list[str]:
     choices: dict[str, tuple[object, ...]] = {
-        "kind": ("closed", "open"),
-        "lifetime": ("keep-alive", "per-request"),
+        "kind": ("closed", "open", "hold"),
+        "shape": ("staircase", "ramp"),
+        "arrivals": ("constant", "poisson"),
+        "thinking": ("exponential", "constant"),
         "tls_check": ("full", "chain", "none"),
         "wait_for_start": (True, False),
         "wait_to_connect": (True, False),

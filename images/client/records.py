@@ -10,21 +10,28 @@ import numpy as np
 
 from client.buckets import Ints
 
-# The last column of a record packs three numbers, as every further append would cost as much as the packing.
-_ENDING_SHIFT = 36  # below: bytes of the answer, up to 64 GiB
-_SLOT_SHIFT = 40  # 4 bits of ending, then the slot
+# The last column of a record packs four numbers, as every further append would cost as much as the packing.
+_ENDING_SHIFT = 34  # below: bytes of the answer, up to 16 GiB
+_KIND_SHIFT = 38  # 4 bits of ending, then the kind of request
+_SLOT_SHIFT = 43  # 5 bits of it, then the slot: 20 bits
 _BYTES_MASK = (1 << _ENDING_SHIFT) - 1
-_ENDING_MASK = (1 << (_SLOT_SHIFT - _ENDING_SHIFT)) - 1
+_ENDING_MASK = (1 << (_KIND_SHIFT - _ENDING_SHIFT)) - 1
+_KIND_MASK = (1 << (_SLOT_SHIFT - _KIND_SHIFT)) - 1
 
 
-def key_of(slot: int, ending: int = 0) -> int:
+def key_of(slot: int, ending: int = 0, kind: int = 0) -> int:
     """The last column of a record, to which the bytes of the answer are added."""
-    return slot << _SLOT_SHIFT | ending << _ENDING_SHIFT
+    return slot << _SLOT_SHIFT | kind << _KIND_SHIFT | ending << _ENDING_SHIFT
 
 
 def unpack(keys: Ints) -> tuple[Ints, Ints, Ints]:
     """Slots, endings and bytes of records."""
     return keys >> _SLOT_SHIFT, keys >> _ENDING_SHIFT & _ENDING_MASK, keys & _BYTES_MASK
+
+
+def kinds_of(keys: Ints) -> Ints:
+    """Which kind of request of the mix each record is of."""
+    return keys >> _KIND_SHIFT & _KIND_MASK
 
 
 class Log:

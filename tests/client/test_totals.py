@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from client import accounts, outcome
 from client.buckets import Histogram, indices_of
 from client.config import Config
-from client.records import Log, key_of, unpack
+from client.records import Log, key_of, kinds_of, unpack
 from client.totals import Totals, Window
 from harness import histogram
 
@@ -195,10 +195,11 @@ def test_served_and_starved(rows: list[Row], served: int, starved: int) -> None:
     assert (totals.served, totals.starved) == (served, starved)
 
 
-@given(st.integers(0, 2**20), st.integers(0, len(outcome.NAMES) - 1), st.integers(0, 2**36 - 1))
-def test_a_key_gives_back_what_was_packed_into_it(slot: int, ending: int, size: int) -> None:
-    slots, endings, sizes = unpack(np.array([key_of(slot, ending) + size], np.int64))
-    assert (slots[0], endings[0], sizes[0]) == (slot, ending, size)
+@given(st.integers(0, 2**20 - 1), st.integers(0, len(outcome.NAMES) - 1), st.integers(0, 2**34 - 1), st.integers(0, 31))
+def test_a_key_gives_back_what_was_packed_into_it(slot: int, ending: int, size: int, kind: int) -> None:
+    key = np.array([key_of(slot, ending, kind) + size], np.int64)
+    slots, endings, sizes = unpack(key)
+    assert (slots[0], endings[0], sizes[0], kinds_of(key)[0]) == (slot, ending, size, kind)
 
 
 def test_a_log_gives_back_every_row_in_order_by_whole_blocks() -> None:

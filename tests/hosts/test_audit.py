@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.hosts.audit import Need, audit, need_of
-from harness.spec.experiment import Load, Trial
+from harness.spec.experiment import Trial
+from harness.spec.traffic import Load
 
 ROOMY = {
     "fs.file-max": "9223372036854775807",
