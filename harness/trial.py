@@ -15,8 +15,9 @@ from harness.backend import backend_up
 from harness.deploy import server_up
 from harness.errors import TrialError
 from harness.events import Tick
-from harness.evidence import Evidence
 from harness.foreign import image_up, measure_from_outside, reach
+from harness.judging.evidence import Evidence
+from harness.judging.verdict import judge
 from harness.measure import Job, Take, measure
 from harness.plan import PlannedTrial
 from harness.result import TrialResult
@@ -24,7 +25,6 @@ from harness.spec.catalogue import workers_of
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
 from harness.usage import core_loads, usage_of
-from harness.verdict import judge
 
 
 def run_trial(

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from harness.evidence import Evidence
 from harness.histogram import index_of
+from harness.judging.evidence import Evidence
 from harness.raw import BackendReport, ClientReport, ServerMark, ServerReport
 from harness.result import CoreLoad, ServiceUsage, TrialResult
 from harness.spec.experiment import Trial

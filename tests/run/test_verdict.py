@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from harness.evidence import Evidence
 from harness.histogram import index_of
+from harness.judging.evidence import Evidence
+from harness.judging.verdict import judge
 from harness.raw import FaultReport
 from harness.result import CoreLoad
 from harness.spec.experiment import Trial
-from harness.verdict import judge
 from tests.run.records import backend_report, client_report, cores, evidence, mark, server_report, usage
 
 STARVED = client_report(connections_served=8, connections_starved=2)

@@ -4,8 +4,8 @@ The rules are those of docs/method.md ("Checks" and "Who gave out").
 """
 
 from harness import readings
-from harness.culprit import CYCLES, SEND_LAG_GATE_US, STALL_SLICES, who_gave_out
-from harness.evidence import Evidence
+from harness.judging.culprit import CYCLES, SEND_LAG_GATE_US, STALL_SLICES, who_gave_out
+from harness.judging.evidence import Evidence
 from harness.result import Check, State, Verdict
 
 OTHERS = 0.1

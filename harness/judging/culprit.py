@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness import readings
-from harness.evidence import BUSY, Evidence
+from harness.judging.evidence import BUSY, Evidence
 from harness.result import Verdict
 
 SEND_LAG_GATE_US = 1_000.0
