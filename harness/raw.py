@@ -79,7 +79,7 @@ class ClientReport(Record):
         description="Of these, answered rightly (the status and length expected, 2xx where none is; whole body) in time."
     )
     errors: dict[str, int] = Field(
-        description="Of these, by kind: timeout, refused, reset, closed, status, wrong (another length of body than expected), malformed, unsent, connect-timeout, other."
+        description="Of these, by kind: timeout, refused, reset, closed, status, wrong (another length of body than expected), malformed, unsent, connect-timeout, no-port and no-file (the client had no port, or might open no more files), other."
     )
     schedule: int | None = Field(
         description="Open loop: requests the schedule holds in the window, by arithmetic; closed: none."

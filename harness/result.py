@@ -30,6 +30,7 @@ Culprit = Literal[
     "memory",
     "open files",
     "ports",
+    "client files",
     "listen queue",
     "network",
 ]
@@ -127,11 +128,17 @@ class Check(Record):
     detail: str = Field(description="The numbers, in a sentence.")
 
 
-class Verdict(Record):
-    """Who gave out first, with the evidence."""
+class Suspect(Record):
+    """Somebody who could have given out, with the evidence."""
 
     limited_by: Culprit
     evidence: str
+
+
+class Verdict(Suspect):
+    """Who gave out first, with the evidence."""
+
+    also: tuple[Suspect, ...] = Field((), description="Whatever else held, in order: hidden behind the first.")
 
 
 class SearchStep(Record):

@@ -79,8 +79,8 @@ class Connection(asyncio.Protocol):
         self.state = CONNECTING
         try:
             made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError:
-            self._fail(outcome.OTHER, _clock())  # open files or memory ran out
+        except OSError as error:  # open files or memory ran out
+            self._refuse(error.errno or 0)
             return
         self._socket, self._fd = made, made.fileno()
         self._recv, self._send = made.recv, made.send
