@@ -9,10 +9,10 @@ from harness.analysis.study import Study
 from harness.report.answer import make_answer
 from harness.report.charts import Chart
 from harness.report.content import banners, environment, facts, states_in_words, title_of
-from harness.report.doubts import MOST_SHOWN, doubted_trials, general_doubts, interpreter_note
+from harness.report.doubts import MOST_SHOWN, doubted_trials, general_doubts
 from harness.report.page import TEMPLATES
+from harness.report.sections import make_sections
 from harness.report.tables import points_table
-from harness.report.why import NOTE, TITLE, why_table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$!&])")
 
@@ -39,10 +39,7 @@ def render_markdown(study: Study, charts: Sequence[Chart]) -> str:
         doubts=doubts[:MOST_SHOWN],
         doubts_summary=states_in_words(study),
         doubts_more=f"{len(doubts) - MOST_SHOWN:,} more are in trials.parquet." if len(doubts) > MOST_SHOWN else "",
-        why=why_table(study),
-        why_title=TITLE,
-        why_note=NOTE,
-        interpreter=interpreter_note(study),
+        sections=make_sections(study),
         general=general_doubts(study),
         environment=environment(study),
         spec_text=study.run.spec_text.rstrip("\n"),

@@ -15,10 +15,10 @@ from harness.analysis.study import Study
 from harness.report.answer import make_answer
 from harness.report.charts import Chart
 from harness.report.content import banners, environment, facts, states_in_words, title_of
-from harness.report.doubts import MOST_SHOWN, doubted_trials, general_doubts, interpreter_note
+from harness.report.doubts import MOST_SHOWN, doubted_trials, general_doubts
 from harness.report.drawing import GLYPHS, page_spec, panel_data
+from harness.report.sections import make_sections
 from harness.report.tables import definitions, points_table
-from harness.report.why import NOTE, TITLE, why_definitions, why_table
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -29,7 +29,7 @@ def render_page(study: Study, charts: Sequence[Chart]) -> str:
     templates = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    doubts, table, why = doubted_trials(study), points_table(study), why_table(study)
+    doubts, table = doubted_trials(study), points_table(study)
     return templates.get_template(
         "page.html.j2"
     ).render(
@@ -50,14 +50,10 @@ def render_page(study: Study, charts: Sequence[Chart]) -> str:
         table=table,
         table_note=" Click a column's head to sort.",
         definitions=definitions(table),
-        why=why,
-        why_title=TITLE,
-        why_note=NOTE,
-        why_definitions=why_definitions(why) if why else [],
+        sections=make_sections(study),
         doubts=doubts[:MOST_SHOWN],
         doubts_summary=states_in_words(study),
         doubts_more=_more(len(doubts)),
-        interpreter=interpreter_note(study),
         general=general_doubts(study),
         environment=environment(study),
         spec_text=study.run.spec_text,

@@ -2,6 +2,8 @@
 
 from harness.analysis.study import Study
 from harness.ledger import FEWEST_CONNECTIONS, FEWEST_HELD, MOST_REQUESTS_EACH
+from harness.report.doubts import interpreter_note
+from harness.report.sections import Section
 from harness.report.tables import Column, Table, level_heads, levels, measured
 from harness.spec.metrics import METRICS
 
@@ -33,6 +35,15 @@ COLUMNS = {
     "connection_gini": "Spread over workers (Gini)",
 }
 """The metrics of the panel and their heads."""
+
+
+def why_section(study: Study) -> Section | None:
+    """The panel; None where nothing was told of any point."""
+    table = why_table(study)
+    if table is None:
+        return None
+    notes = tuple(note for note in (NOTE, interpreter_note(study)) if note)
+    return Section("why", "Why", TITLE, notes, table, tuple(why_definitions(table)))
 
 
 def why_table(study: Study) -> Table | None:

@@ -1,0 +1,31 @@
+"""The parts between charts and the table of points: a title, what to know, and a table. One list, for both pages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.analysis.study import Study
+from harness.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the report."""
+
+    id: str  # of the page, for links to it
+    link: str  # its name among the links at the top
+    title: str
+    notes: tuple[str, ...]  # paragraphs before the table
+    table: Table | None = None
+    definitions: tuple[tuple[str, str], ...] = ()  # what its columns mean
+
+
+def make_sections(study: Study) -> list[Section]:
+    """Every part that this run has something to say in, in the order of the report."""
+    found = (make(study) for make in _sections())
+    return [section for section in found if section is not None]
+
+
+def _sections() -> tuple[Callable[[Study], Section | None], ...]:
+    from harness.report.why import why_section  # what makes a section knows its type
+
+    return (why_section,)
