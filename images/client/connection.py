@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         "_socket",
         "_transport",
         "_unwritten",
+        "held",
         "state",
     )
 
@@ -52,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._unwritten = memoryview(b"")
         self._fast = False  # a request is out, nothing of its answer is in, and a plain answer needs no second look
         self.state = IDLE
+        self.held = False  # there is a connection, and it has been answered on
 
     def close(self) -> None:
         """Let go of the socket, if there is one; no request may be under way."""
@@ -85,6 +87,12 @@ class Connection(asyncio.Protocol):
         self._socket, self._fd = made, made.fileno()
         self._recv, self._send = made.recv, made.send
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._shared.sources is not None:
+            try:
+                self._shared.sources.bind(made)
+            except OSError as error:
+                self._refuse(error.errno or 0)
+                return
         number = made.connect_ex(address)
         if number == 0:  # on loopback the handshake is over before the call returns
             self._reached(made, now_ns)
@@ -236,6 +244,8 @@ class Connection(asyncio.Protocol):
             return
         self._fast = False
         self._shared.connected -= self._connected
+        self._shared.held -= self.held
+        self.held = False
         if self._unwritten or self.state == CONNECTING:
             self._shared.loop.remove_writer(self._fd)
             self._unwritten = memoryview(b"")

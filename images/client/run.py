@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import resource
+import socket
 import time
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from client.connection import CONNECTING
 from client.errors import CannotRunError
 from client.events import emit
 from client.loops import ClosedLoop, Loop, OpenLoop
-from client.schedule import ConstantRate
+from client.schedule import ConstantRate, Share
 from client.shared import Shared
 from client.slot import Slot
+from client.sources import Sources
 from client.target import Target, nothing_listens, reason_of, request_bytes
 from client.tls import Tls
 from client.totals import Window
@@ -34,12 +36,14 @@ _clock = time.monotonic_ns
 class Run:
     """Everything that lives as long as a run."""
 
-    def __init__(self, config: Config, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, folder: Path, loop: asyncio.AbstractEventLoop, share: Share) -> None:
         self._config = config
+        self._share = share  # of the load, among several processes
         self._folder = folder
         self._loop = loop
         self._timeout_ns = round(config.timeout_s * 1e9)
-        self._target = Target.of(config.url)
+        self._sources = Sources(config.sources) if config.sources else None
+        self._target = Target.of(config.url, self._sources.family if self._sources else socket.AF_UNSPEC)
         self._accounts = Accounts(config)
         self._edge = Alarm(loop)
         self._pace = Alarm(loop)
@@ -72,6 +76,7 @@ class Run:
             accounts=accounts,
             tls=tls,
             ready=self._load.ready,
+            sources=self._sources,
             opened=int(probed),
         )
 
@@ -88,7 +93,9 @@ class Run:
         gc.freeze()
         gc.disable()  # nothing here makes cycles, and a collection in the window would be a stall of our own
         emit("ready")
-        start_ns = max(await self._wait_for_start(), _clock())
+        start_ns = await self._wait_for_start()
+        if self._share.of == 1:  # several processes start at the one time given, and a late one catches up
+            start_ns = max(start_ns, _clock())
         window = self._window_from(start_ns)
         self._accounts.over(start_ns, window)
         emit("started", start_ns=start_ns, window_start_ns=window.start_ns, window_end_ns=window.end_ns)

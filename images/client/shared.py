@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from client import outcome
 from client.accounts import Accounts
 from client.response import Head, Response
+from client.sources import Sources
 from client.target import Address
 from client.tls import Tls
 
@@ -31,7 +32,9 @@ class Shared:
     accounts: Accounts
     tls: Tls | None  # None: plain http
     ready: Callable[["Slot", int], None]  # the slot can take a request, since when (ns)
+    sources: Sources | None = None  # addresses of this host to connect from; None: the kernel's choice
     connected: int = 0  # connections open now
+    held: int = 0  # of these, answered on, and kept
     opened: int = 0  # over the whole life
     last_errno: int = 0  # of a connect, to explain that none succeeds
     tasks: set[asyncio.Task[None]] = field(default_factory=set)  # kept from being collected while they run

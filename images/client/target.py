@@ -24,10 +24,11 @@ class Target:
     port: int
     path: str  # with the query
     encrypted: bool = False  # https
+    family: socket.AddressFamily = socket.AF_UNSPEC  # of the addresses that are looked at
 
     @classmethod
-    def of(cls, url: str) -> "Target":
-        """Take a URL apart.
+    def of(cls, url: str, family: socket.AddressFamily = socket.AF_UNSPEC) -> "Target":
+        """Take a URL apart; of its host, only addresses of this family are looked at.
 
         Raises:
             CannotRunError: not an `http[s]://host[:port]/path` that can be sent as it stands.
@@ -42,7 +43,7 @@ class Target:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not path.isascii() or not path.isprintable() or " " in path:
             raise CannotRunError(f"url {url!r}: percent-encode the path; it goes over the wire as it stands")
-        return cls(host, port, path, parts.scheme == "https")
+        return cls(host, port, path, parts.scheme == "https", family)
 
     @property
     def authority(self) -> str:
@@ -57,7 +58,7 @@ class Target:
             CannotRunError: the name cannot be resolved.
         """
         try:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(self.host, self.port, self.family, socket.SOCK_STREAM)
         except OSError as error:
             raise CannotRunError(f"cannot resolve {self.host!r}: {error.strerror}") from error
         return [(family, address) for family, _, _, _, address in found]

@@ -1,0 +1,279 @@
+"""A client of several processes: the first makes them, hands on what it is told, and speaks for all of them.
+
+The workers are forked, before there is any event loop or thread: what they need is imported and configured once, its
+pages are shared, and nothing can be in the middle of anything. Each is a complete client with its share of the
+connections and of the schedule, in a folder of its own, `DIR/workers/<number>/`; it says its events into a pipe. The
+first process makes no load. It owns the pipes, and reaps the workers.
+
+Nobody is left behind: workers ask the kernel to be killed when the first process dies, however it does, and the
+end of a worker's pipe before it has said `done` ends the whole client.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from client.config import Config
+from client.errors import CannotRunError
+from client.events import emit
+from client.merge import UnlikeError, merge
+from client.schedule import Share
+
+Work = Callable[[Config, Path, Share], int]
+"""A worker's whole life, from its configuration and folder to its exit status."""
+
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 0.005  # how often a file is looked for
+_HAND_OVER_NS = 30_000_000  # from the first process's word to every worker's first request
+_PATIENCE_S = 60.0  # with somebody who is to put a file there, as in a client of one process
+_GRACE_S = 30.0  # beyond what a stage takes by the configuration
+
+_clock = time.monotonic_ns
+
+
+@dataclass
+class _Worker:
+    """One process of the crew, as the first one sees it."""
+
+    name: str  # "client process 2 of 3"
+    pid: int
+    pipe: int  # what it says
+    folder: Path
+    unread: bytes = b""
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)  # its events by name
+    ticks: deque[dict[str, Any]] = field(default_factory=deque)
+    last_tick: dict[str, Any] = field(default_factory=lambda: {"at_ns": 0, "ok": 0, "errors": 0, "connections": 0})
+    reaped: bool = False
+
+
+def run(config: Config, folder: Path, work: Work) -> None:
+    """Run a client of `config.processes` processes to its end.
+
+    Raises:
+        CannotRunError: a worker could not run, or died; none is left then.
+    """
+    crew = Crew(config, folder)
+    try:
+        crew.live(work)
+    finally:
+        crew.disband()
+
+
+def shares(config: Config) -> list[Config]:
+    """Each worker's configuration: its connections, one more for the first ones, and its sources in turn."""
+    count, given, begun = config.processes, [], 0
+    for number in range(count):
+        connections = config.connections // count + (number < config.connections % count)
+        first = begun % len(config.sources) if config.sources else 0
+        given.append(
+            replace(
+                config,
+                processes=1,
+                connections=connections,
+                sources=config.sources[first:] + config.sources[:first],
+                connect_rate_per_s=config.connect_rate_per_s / count,
+                wait_for_start=True,
+            )
+        )
+        begun += connections
+    return given
+
+
+class Crew:
+    """The workers, and the steps of their life."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+        self._workers: list[_Worker] = []
+        self._selector = selectors.DefaultSelector()
+
+    def live(self, work: Work) -> None:
+        """The life cycle of docs/contract/README.md, each step when all have taken it."""
+        config = self._config
+        self._fork(work)
+        connecting_s = _PATIENCE_S + config.connections / config.connect_rate_per_s + config.timeout_s
+        self._until_all("ready", connecting_s, hand_on="connect.json" if config.wait_to_connect else None)
+        emit("ready")
+        started = self._start()
+        running_s = max(started["window_end_ns"] - _clock(), 0) / 1e9 + config.timeout_s
+        self._until_all("drained", running_s)
+        emit("drained")
+        self._until_all("done", config.plateau_s, hand_on="release.json" if config.plateau_s else None)
+        self._write_report()
+        emit("done")
+
+    def disband(self) -> None:
+        """Kill and reap whoever is still there."""
+        for worker in self._workers:
+            os.close(worker.pipe)
+            if not worker.reaped:
+                os.kill(worker.pid, signal.SIGKILL)
+                os.waitpid(worker.pid, 0)
+        self._selector.close()
+
+    def _fork(self, work: Work) -> None:
+        count, cpus, own_pid = self._config.processes, sorted(os.sched_getaffinity(0)), os.getpid()
+        gc.freeze()  # what is there now stays for good: no collection shall copy its pages
+        for number, config in enumerate(shares(self._config)):
+            folder = self._folder / "workers" / str(number)
+            folder.mkdir(parents=True, exist_ok=True)
+            reads, writes = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                _be_worker(own_pid, writes, {cpus[number]} if len(cpus) >= count else set(cpus))
+                _work(work, config, folder, Share(number, count))
+            os.close(writes)
+            worker = _Worker(f"client process {number + 1} of {count}", pid, reads, folder)
+            self._workers.append(worker)
+            self._selector.register(reads, selectors.EVENT_READ, worker)
+
+    def _start(self) -> dict[str, Any]:
+        """Give all of them the same start; the event that says which."""
+        asked_ns = self._await_start() if self._config.wait_for_start else 0
+        start_ns = max(asked_ns, _clock() + _HAND_OVER_NS)
+        self._hand_out("start.json", json.dumps({"start_ns": start_ns}))
+        self._until_all("started", _GRACE_S)
+        said = [worker.told["started"] for worker in self._workers]
+        if any(each != said[0] for each in said):
+            raise CannotRunError("the client's processes did not start at the same time; give the start earlier")
+        emit(**said[0])
+        return said[0]
+
+    def _await_start(self) -> int:
+        path = self._await_file("start.json")
+        try:
+            return int(json.loads(path.read_text())["start_ns"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CannotRunError(f'{path}: must be {{"start_ns": <nanoseconds>}}: {error!r}') from error
+
+    def _await_file(self, name: str) -> Path:
+        path, deadline_ns = self._folder / name, _clock() + round(_PATIENCE_S * 1e9)
+        while not path.exists():
+            if _clock() > deadline_ns:
+                raise CannotRunError(f"no {name} within {_PATIENCE_S:g} s; whoever started the client is gone")
+            self._listen(_POLL_S)
+        return path
+
+    def _until_all(self, name: str, length_s: float, hand_on: str | None = None) -> None:
+        """Listen until every worker has said this.
+
+        Args:
+            name: of the event.
+            length_s: how long the stage takes at most by the configuration.
+            hand_on: a file that they wait for meanwhile, handed on as soon as it is there.
+        """
+        deadline_ns = _clock() + round((length_s + _GRACE_S) * 1e9)
+        while silent := [worker for worker in self._workers if name not in worker.told]:
+            if _clock() > deadline_ns:
+                raise CannotRunError(f"{silent[0].name} did not come to `{name}` in {length_s + _GRACE_S:g} s")
+            if hand_on is not None and (self._folder / hand_on).exists():
+                self._hand_out(hand_on, (self._folder / hand_on).read_text())
+                hand_on = None
+            self._listen(_POLL_S if hand_on is not None else 1.0)
+
+    def _hand_out(self, name: str, text: str) -> None:
+        for worker in self._workers:
+            _write_whole(worker.folder / name, text)
+
+    def _listen(self, most_s: float) -> None:
+        """Take in what workers have said by now, or say within this time."""
+        for key, _ in self._selector.select(most_s):
+            worker: _Worker = key.data
+            said = os.read(worker.pipe, 1 << 16)
+            if not said:
+                self._selector.unregister(worker.pipe)
+                _reap(worker)
+                continue
+            *lines, worker.unread = (worker.unread + said).split(b"\n")
+            for line in lines:
+                _hear(worker, json.loads(line))
+        self._tick()
+
+    def _tick(self) -> None:
+        """Pass on the sum of their ticks, when each that still runs has one; a drained one's last stands for it."""
+        while all(worker.ticks or "drained" in worker.told for worker in self._workers):
+            if not any(worker.ticks for worker in self._workers):
+                return
+            for worker in self._workers:
+                if worker.ticks:
+                    worker.last_tick = worker.ticks.popleft()
+            last = [worker.last_tick for worker in self._workers]
+            counts = {name: sum(tick[name] for tick in last) for name in ("ok", "errors", "connections")}
+            emit("tick", at_ns=max(tick["at_ns"] for tick in last), **counts)
+
+    def _write_report(self) -> None:
+        """The one report, which appears whole or not at all."""
+        reports = [json.loads((worker.folder / "out" / "client.json").read_text()) for worker in self._workers]
+        try:
+            merged = merge(reports)
+        except UnlikeError as error:
+            raise CannotRunError(f"the reports of the client's processes do not fit together: {error}") from error
+        out = self._folder / "out"
+        out.mkdir(exist_ok=True)
+        _write_whole(out / "client.json", json.dumps(merged))
+
+
+def _hear(worker: _Worker, event: dict[str, Any]) -> None:
+    """Take in one event.
+
+    Raises:
+        CannotRunError: it is an error.
+    """
+    if event["event"] == "error":
+        raise CannotRunError(f"{worker.name}: {event['message']}")
+    if event["event"] == "tick":
+        worker.ticks.append(event)
+    else:
+        worker.told[event["event"]] = event
+
+
+def _reap(worker: _Worker) -> None:
+    """Take note of a worker's end.
+
+    Raises:
+        CannotRunError: it came before its work was done.
+    """
+    _, status = os.waitpid(worker.pid, 0)
+    worker.reaped = True
+    code = os.waitstatus_to_exitcode(status)
+    if code == 0 and "done" in worker.told:
+        return
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}, and said nothing"
+    raise CannotRunError(f"{worker.name} (pid {worker.pid}) {how}; the others were ended, nothing is reported")
+
+
+def _be_worker(parent_pid: int, pipe: int, cpus: Iterable[int]) -> None:
+    """What makes a fork of the first process a worker: its output, its CPUs, and that it dies with the first."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it died before we could ask
+        os._exit(1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the first process ends the others
+    os.dup2(pipe, 1)
+    os.close(pipe)
+    os.sched_setaffinity(0, cpus)
+
+
+def _work(work: Work, config: Config, folder: Path, share: Share) -> NoReturn:
+    """Never return into the first process's code, whatever happens."""
+    status = 1
+    try:
+        status = work(config, folder, share)
+    finally:
+        os._exit(status)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    half = path.with_suffix(".tmp")
+    half.write_text(text)
+    half.replace(path)
