@@ -154,7 +154,10 @@ class ProbeTarget(Record):
     pid: int = Field(ge=1, description="Its first process, in the PID namespace that the probe sees.")
     cgroup: bool = Field(description="The whole cgroup of that process, or that process and its descendants.")
     port: int | None = Field(
-        None, ge=1, le=65535, description="That it listens on: its connections' memory is looked up by it."
+        None,
+        ge=1,
+        le=65535,
+        description="That it listens on: its queue and its connections' memory are looked up by it.",
     )
 
 
@@ -164,5 +167,9 @@ class ProbeConfig(Record):
     format: Literal[1] = Field(1, description="Version of this file.")
     services: dict[str, ProbeTarget] = Field(min_length=1, description="What is watched, by name.")
     watched_cpus: dict[str, tuple[int, ...]] = Field({}, description="Sets of CPUs whose load is told apart, by name.")
+    own_network: str | None = Field(
+        None,
+        description="A name under which it looks at the network namespace that it is in itself, too: the load client's.",
+    )
     interval_s: float = Field(gt=0, description="Time between samples, seconds.")
     deadline_s: float = Field(gt=0, description="Life of the probe at most, seconds.")

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from probe.files import Gone, read, read_or
+from probe.files import Gone, keyed, read, read_or
+from probe.limits import V1, V2, MemoryLimit, MemoryWall
 from probe.locate import locate
 from probe.processes import TICKS_PER_S
 
@@ -12,6 +13,7 @@ class CgroupV2:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self._limit = MemoryLimit(folder, V2)
 
     def cpu_s(self) -> tuple[float, float]:
         """CPU time (user, system), seconds.
@@ -31,6 +33,10 @@ class CgroupV2:
         """Memory less the file cache that is reclaimed first; None where the memory controller is off."""
         return _less(f"{self._folder}/memory.current", f"{self._folder}/memory.stat", "inactive_file")
 
+    def memory_wall(self) -> MemoryWall:
+        """Its memory limit, and what came of it."""
+        return self._limit.look()
+
     def pids(self) -> list[int]:
         """Its processes."""
         return numbers(f"{self._folder}/cgroup.procs")
@@ -47,6 +53,7 @@ class CgroupV1:
         self._cpuacct = cpuacct
         self._cpu = cpu
         self._memory = memory
+        self._limit = None if memory is None else MemoryLimit(memory, V1)
         self._seen = (0.0, 0.0)
 
     def cpu_s(self) -> tuple[float, float]:
@@ -86,6 +93,10 @@ class CgroupV1:
         usage, stat = f"{self._memory}/memory.usage_in_bytes", f"{self._memory}/memory.stat"
         return _less(usage, stat, "total_inactive_file")
 
+    def memory_wall(self) -> MemoryWall:
+        """Its memory limit, and what came of it."""
+        return MemoryWall() if self._limit is None else self._limit.look()
+
     def pids(self) -> list[int]:
         """Its processes."""
         return numbers(f"{self._cpuacct}/cgroup.procs")
@@ -115,11 +126,6 @@ def _optional(pid: int, controller: str, root: str) -> str | None:
         return locate(pid, controller, root)
     except LookupError:
         return None
-
-
-def keyed(content: bytes) -> dict[str, int]:
-    """Lines of `name number`."""
-    return {name.decode(): int(value) for name, _, value in (line.partition(b" ") for line in content.splitlines())}
 
 
 def numbers(path: str) -> list[int]:

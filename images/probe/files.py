@@ -56,3 +56,8 @@ def read_or(path: str, otherwise: bytes) -> bytes:
         return read(path)
     except (Gone, PermissionError):
         return otherwise
+
+
+def keyed(content: bytes) -> dict[str, int]:
+    """Lines of `name number`."""
+    return {name.decode(): int(value) for name, _, value in (line.partition(b" ") for line in content.splitlines())}

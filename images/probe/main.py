@@ -15,6 +15,7 @@ from typing import Any
 from probe.cgroups import cgroup_of
 from probe.files import Gone
 from probe.host import host_sample
+from probe.network import Look, Network
 from probe.processes import Table
 from probe.service import CgroupScope, Service, TreeScope
 
@@ -29,21 +30,31 @@ SIGNALS = (EDGE, WEIGH, *END)
 
 
 class Probe:
-    """All services and the host."""
+    """All services, the host, and its own network namespace where that is one of a service that it is not shown."""
 
-    def __init__(self, targets: dict[str, dict[str, Any]], watched_cpus: dict[str, list[int]]) -> None:
+    def __init__(
+        self,
+        targets: dict[str, dict[str, Any]],
+        watched_cpus: dict[str, list[int]],
+        own_network: str | None = None,
+    ) -> None:
         self._watched_cpus = watched_cpus
         self._services = {name: _watch(**target) for name, target in targets.items()}
         self._live = [service for service in self._services.values() if service is not None]
         self._host: list[dict[str, int | float]] = []
+        self._own_network = own_network
+        self._own = Network(PROC, "self", None)
+        self._own_looks: list[Look] = []
 
     def sample(self) -> None:
         """A regular look at everything."""
         self._look(lambda service, table: service.sample(table))
+        self._look_at_networks()
 
     def edge(self) -> None:
         """A whole look at everything, kept apart."""
         self._look(lambda service, table: service.edge(table))
+        self._look_at_networks()
 
     def weigh(self) -> None:
         """A look at the services' memory, kept apart too."""
@@ -58,6 +69,13 @@ class Probe:
                 self._live.remove(service)
         self._host.append(host_sample(PROC, self._watched_cpus))
 
+    def _look_at_networks(self) -> None:
+        seen: dict[object, Look] = {}
+        for service in self._live:
+            service.look_at_network(seen)
+        if self._own_network is not None and (look := self._own.look(seen)) is not None:
+            self._own_looks.append(look)
+
     def report(self) -> dict[str, Any]:
         """As the contract says."""
         named = self._services.items()
@@ -66,8 +84,13 @@ class Probe:
             "samples": {name: service.samples if service else [] for name, service in named},
             "edges": {name: service.edges if service else [] for name, service in named},
             "memory": {name: service.memory if service else [] for name, service in named},
+            "network": self._networks(),
             "host": self._host,
         }
+
+    def _networks(self) -> dict[str, list[Look]]:
+        found = {name: service.network for name, service in self._services.items() if service and service.network}
+        return found if self._own_network is None else found | {self._own_network: self._own_looks}
 
 
 def _watch(pid: int, cgroup: bool, port: int | None = None) -> Service | None:
@@ -116,7 +139,7 @@ def main(folder: Path) -> int:
     started = time.monotonic()
     config = json.loads((folder / "config.json").read_text())
     try:
-        probe = Probe(config["services"], config["watched_cpus"])
+        probe = Probe(config["services"], config["watched_cpus"], config.get("own_network"))
     except (LookupError, PermissionError) as error:
         say({"event": "error", "message": str(error)})
         return 1

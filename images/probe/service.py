@@ -6,8 +6,11 @@ from typing import Any, NamedTuple, Protocol
 
 from probe.cgroups import CgroupV1, CgroupV2
 from probe.files import Gone
+from probe.limits import MemoryWall
 from probe.memory import KERNEL_STACK_BYTES, pages
-from probe.processes import ENDED, Stat, Table, cpu_s, descriptors, faults, read_stat, switches
+from probe.network import Look as NetworkLook
+from probe.network import Network
+from probe.processes import ENDED, Stat, Table, cpu_s, descriptors, faults, fullest, read_stat, scheduling
 from probe.sockets import held, structure_bytes
 
 
@@ -20,6 +23,7 @@ class Look(NamedTuple):
     throttled_s: float | None
     pids: Sequence[int]
     threads: int
+    wall: MemoryWall = MemoryWall()
 
 
 class Scope(Protocol):
@@ -52,7 +56,8 @@ class CgroupScope:
         cgroup = self._cgroup
         at_ns = time.monotonic_ns()
         used_s = cgroup.cpu_s()
-        return Look(at_ns, used_s, cgroup.memory_bytes(), cgroup.throttled_s(), cgroup.pids(), cgroup.threads())
+        throttled_s, wall = cgroup.throttled_s(), cgroup.memory_wall()
+        return Look(at_ns, used_s, cgroup.memory_bytes(), throttled_s, cgroup.pids(), cgroup.threads(), wall)
 
 
 class Service:
@@ -63,9 +68,11 @@ class Service:
         self._scope = scope
         self._port = port
         self._main = read_stat(proc, pid)
+        self._network = None if port is None else Network(proc, pid, port)
         self.samples: list[dict[str, Any]] = []
         self.edges: list[dict[str, Any]] = []
         self.memory: list[dict[str, Any]] = []
+        self.network: list[NetworkLook] = []
 
     def sample(self, table: Table) -> None:
         """What can be had cheaply: CPU, memory, processes, threads.
@@ -76,16 +83,17 @@ class Service:
         self.samples.append(_record(self._look(table)))
 
     def edge(self, table: Table) -> None:
-        """A whole sample: context switches, page faults and descriptors as well.
+        """A whole sample: context switches, waiting, page faults and descriptors as well.
 
-        Reading each task's status takes 20 to 40 us of CPU, so the switches of hundreds of workers are read at edges only.
+        Reading what the kernel says of a task takes 30 to 60 us of CPU, so hundreds of workers are read at edges only.
 
         Raises:
             Gone: the service has ended.
         """
         look = self._look(table)
         main = self._main.pid
-        counted, faulted = switches(self._proc, look.pids, main), faults(self._proc, look.pids)
+        counted, faulted = scheduling(self._proc, look.pids, main), faults(self._proc, look.pids)
+        full = fullest(self._proc, look.pids)
         self.edges.append(
             {
                 **_record(look),
@@ -96,8 +104,20 @@ class Service:
                 "minor_faults": faulted.minor,
                 "major_faults": faulted.major,
                 "descriptors": descriptors(self._proc, main),
+                "fullest_descriptors": full and full.descriptors,
+                "descriptor_limit": full and full.limit,
+                "run_delay_s": counted.run_delay_s,
             }
         )
+
+    def look_at_network(self, seen: dict[object, NetworkLook]) -> None:
+        """Its network namespace and the queue of its port; nothing where it listens on none that is known.
+
+        Args:
+            seen: namespaces that have been looked at already, in this round.
+        """
+        if self._network is not None and (look := self._network.look(seen)) is not None:
+            self.network.append(look)
 
     def weigh(self, table: Table) -> None:
         """A look at memory, of processes and of the kernel: dear, so never in a timed window.
@@ -153,4 +173,10 @@ def _record(look: Look) -> dict[str, Any]:
         "major_faults": None,
         "throttled_s": look.throttled_s,
         "descriptors": None,
+        "fullest_descriptors": None,
+        "descriptor_limit": None,
+        "run_delay_s": None,
+        "memory_limit_bytes": look.wall.limit_bytes,
+        "memory_limit_hits": look.wall.hits,
+        "oom_kills": look.wall.kills,
     }
