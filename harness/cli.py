@@ -34,13 +34,6 @@ class RuntimeName(StrEnum):
     process = "process"
 
 
-class Lifetime(StrEnum):
-    """How long a connection is used."""
-
-    keep_alive = "keep-alive"
-    per_request = "per-request"
-
-
 class New(StrEnum):
     """What `harness new` makes."""
 
@@ -133,41 +126,85 @@ def serve(
 @app.command()
 def load(
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="http[s]://host:port/path; only load servers that are yours.")
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="http[s]://host:port/path or stomp://host:port/destination; only load servers that are yours.",
+        ),
     ],
     connections: Annotated[int, typer.Option("--connections", min=1, help="Connections held at once.")] = 10,
     rate: Annotated[
-        str | None, typer.Option("--rate", help="Open loop at this rate (`1000/s`); else a closed loop.")
+        str | None,
+        typer.Option(
+            "--rate",
+            help="Open loop at this rate (`1000/s`), or at several one after the other (`100/s,200/s`); else a closed loop.",
+        ),
     ] = None,
+    ramp: Annotated[
+        bool, typer.Option("--ramp", help="With several rates: in straight lines from each to the next.")
+    ] = False,
+    poisson: Annotated[bool, typer.Option("--poisson", help="Exponential gaps instead of constant ones.")] = False,
+    hold: Annotated[
+        bool,
+        typer.Option("--hold", help="Hold the connections, with a thin stream of requests through them at --rate."),
+    ] = False,
+    growth: Annotated[
+        str | None, typer.Option("--growth", help="With --hold: new connections a second on top (`50/s`).")
+    ] = None,
+    capacity: Annotated[
+        bool,
+        typer.Option("--capacity", help="Search for the highest rate that meets --slo; --window is a short trial's."),
+    ] = False,
+    resolution: Annotated[str, typer.Option(help="With --capacity: width of the interval searched for.")] = "5 %",
+    confirmation: Annotated[str, typer.Option(help="With --capacity: window of the trial that decides.")] = "30s",
+    slo: Annotated[
+        str | None,
+        typer.Option("--slo", help="What is good enough (`p99<50ms,errors<0.1%`); exit code 1 where it is missed."),
+    ] = None,
+    think: Annotated[str, typer.Option(help="Closed loop: mean think time, exponential.")] = "0s",
     warmup: Annotated[str, typer.Option(help="Load before the window, not counted.")] = "1s",
     window: Annotated[str, typer.Option(help="The measured time.")] = "10s",
     timeout: Annotated[str, typer.Option(help="Deadline of a request.")] = "5s",
-    lifetime: Annotated[Lifetime, typer.Option(help="Keep connections, or one per request.")] = Lifetime.keep_alive,
+    lifetime: Annotated[
+        str, typer.Option(help="keep-alive, per-request, or a number of requests per connection.")
+    ] = "keep-alive",
     method: Annotated[str, typer.Option(help="GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.")] = "GET",
     header: Annotated[
         list[str] | None, typer.Option("--header", metavar="'K: V'", help="A further request header.")
     ] = None,
     body: Annotated[str, typer.Option(help="Size of the request's body.")] = "0 B",
+    mix: Annotated[
+        list[str] | None,
+        typer.Option("--mix", metavar="'WEIGHT METHOD PATH [BODY]'", help="A kind of request; several make a mix."),
+    ] = None,
+    processes: Annotated[int, typer.Option("--processes", min=1, max=256, help="Client processes, a core each.")] = 1,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", metavar="IP", help="A source address; several in turn.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the schedule, the think times and the mix.")] = 1,
     ca: Annotated[
         str | None, typer.Option("--ca", metavar="FILE", help="PEM file of the certificates to trust; the system's.")
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Take any certificate.")] = False,
+    hdr: Annotated[
+        Path | None, typer.Option("--hdr", metavar="FILE", help="Write the histograms as an HdrHistogram log.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Load any HTTP server, and say what the client saw."""
-    from harness.load import print_report, run_load, summarise, trial_of
+    """Load any server, and say what the client saw. Exit code 1: nothing was answered rightly, or the SLO was missed."""
+    from harness.load import load_server, trial_of
     from harness.terminal import Display
 
+    kind = "capacity" if capacity else "hold" if hold else "open" if rate else "closed"
     trial = trial_of(
-        url, connections=connections, rate=rate, warmup=warmup, window=window, timeout=timeout,
-        lifetime=lifetime.value, method=method, body=body, headers=header or [], ca=ca, insecure=insecure,
+        url, connections=connections, kind=kind, rate=rate, shape="ramp" if ramp else "staircase",
+        arrivals="poisson" if poisson else "constant", growth=growth, resolution=resolution, confirmation=confirmation,
+        slo=slo, think=think, warmup=warmup, window=window, timeout=timeout,
+        lifetime=int(lifetime) if lifetime.isdecimal() else lifetime,
+        method=method, body=body, headers=header or [], mix=mix or [], clients=processes, sources=source or [], ca=ca, insecure=insecure,
     )  # fmt: skip
-    summary = summarise(url, trial, run_load(trial, _places(), Display()))
-    if as_json:
-        typer.echo(json.dumps(summary))
-    else:
-        print_report(summary)
-    raise typer.Exit(EXIT_DONE if summary["ok"] else EXIT_TRIALS_FAILED)
+    good = load_server(url, trial, seed, _places(), Display(), hdr=hdr, as_json=as_json)
+    raise typer.Exit(EXIT_DONE if good else EXIT_TRIALS_FAILED)
 
 
 @app.command()

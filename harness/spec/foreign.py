@@ -68,7 +68,7 @@ def origin(url: str) -> str:
         named = bool(parts.hostname) and parts.port != 0 and url.isascii() and url.isprintable() and " " not in url
     except ValueError as error:
         raise ValueError(f"`{url[:60]}` is no URL ({error}); write `http://host:port`") from None
-    if parts.scheme not in ("http", "https") or not named or parts.username is not None:
+    if parts.scheme not in ("http", "https", "stomp") or not named or parts.username is not None:
         raise ValueError(f"`{url[:60]}` is not one that the client can load; write `http://host:port` or `https://…`")
     if parts.path or parts.query or parts.fragment:
         raise ValueError(

@@ -152,6 +152,9 @@ def foreign_contradictions(trial: Trial) -> Iterator[Contradiction]:
 
 
 def _of_what_runs_already(trial: Trial) -> Iterator[Contradiction]:
+    if isinstance(trial.model, RunningServer) and trial.model.url.startswith("stomp:"):
+        what = "an experiment proves its servers over HTTP, and a broker speaks STOMP"
+        yield Contradiction(("model",), what, "load it alone: `harness load stomp://host:port/destination`")
     asked = (
         ("limits.memory", trial.limits.memory is not None),
         ("limits.cores", trial.limits.cores != 1),
