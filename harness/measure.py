@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR1, SIGUSR2
 
 from harness.backend import BackendUp, stop_backend
-from harness.deploy import Deployed, Reached, fetch_record, open_files_for, remove, stop_and_report
+from harness.clients import ClientPlan
+from harness.deploy import Deployed, Reached, fetch_record, remove, stop_and_report
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick, signal_together
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
@@ -56,6 +57,7 @@ class Job:
     exact: bool  # whether the server keeps counts (`counts: exact`)
     on_tick: Callable[[Tick], None]  # told about progress, twice a second
     backend: BackendUp | None = None  # behind the server
+    client: ClientPlan = field(default_factory=ClientPlan)  # its processes and sources
 
 
 def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
@@ -71,8 +73,11 @@ def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
         MeasureError: client or probe broke down or missed a deadline.
         DeployError: the server did not finish as the contract says.
     """
-    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial))
-    specs = [client_spec(f"{job.name}-client", config, job.cores.client), _probe_spec(deployed, job, runtime)]
+    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client)
+    specs = [
+        client_spec(f"{job.name}-client", config, job.cores.client, job.client),
+        _probe_spec(deployed, job, runtime),
+    ]
     with injector(job.trial, deployed.url) as fault, started(runtime, specs, take.notes) as (client, probe):
         try:
             _follow(client, probe, deployed.service, job, fault)
@@ -144,13 +149,20 @@ def _plateau_s(trial: Trial) -> float:
 
 
 def client_config(
-    reached: Reached, trial: Trial, *, plateau_s: float = 0.0, wait_for_start: bool = True, seed: int = 1
+    reached: Reached,
+    trial: Trial,
+    *,
+    client: ClientPlan,
+    plateau_s: float = 0.0,
+    wait_for_start: bool = True,
+    seed: int = 1,
 ) -> ClientConfig:
     """The load client's configuration for a trial.
 
     Args:
         reached: what to load, and what a right answer is.
         trial: how to load it.
+        client: how many processes do it, and from which addresses (harness/clients.py).
         plateau_s: how long connections are held after the window at most; the client then waits with the first one, too.
         wait_for_start: the start is the harness's to give; else the client starts by itself.
         seed: of the schedule, the think times and the mix.
@@ -172,8 +184,8 @@ def client_config(
         think_s=load.think.s,
         thinking=load.thinking,
         growth_per_s=load.growth.per_s if load.growth else None,
-        processes=trial.clients,
-        sources=load.sources,
+        processes=client.processes,
+        sources=client.sources,
         lifetime=load.lifetime,
         warmup_s=load.warmup.s,
         window_s=load.window.s,
@@ -208,7 +220,7 @@ def client_mix(trial: Trial, status: int | None) -> tuple[ClientRequest, ...]:
     )
 
 
-def client_spec(name: str, config: ClientConfig, cores: Sequence[int]) -> ServiceSpec:
+def client_spec(name: str, config: ClientConfig, cores: Sequence[int], client: ClientPlan) -> ServiceSpec:
     """The load client as a service."""
     return ServiceSpec(
         name=name,
@@ -216,7 +228,7 @@ def client_spec(name: str, config: ClientConfig, cores: Sequence[int]) -> Servic
         image="client",
         config=config.model_dump(mode="json"),
         cores=cores,
-        open_files=open_files_for(config.connections),
+        open_files=client.open_files,
     )
 
 
@@ -232,6 +244,7 @@ def _probe_spec(deployed: Deployed, job: Job, runtime: Runtime) -> ServiceSpec:
     config = ProbeConfig(
         services=services,
         watched_cpus=watched,
+        own_network="client",
         interval_s=PROBE_INTERVAL_S,
         deadline_s=load.warmup.s + load.window.s + load.timeout.s + steps_s,
     )

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.backend import IMAGE as BACKEND
+from harness.clients import refuse_impossible
 from harness.deploy import BACKLOG, calibrate, open_files_of_server, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
 from harness.hosts.audit import Wall, audit, need_of
 from harness.hosts.cores import CoreMap, available_cores, divide_cores
 from harness.hosts.facts import collect_facts
 from harness.hosts.needs import IO_URING_PROBE, io_uring_trouble
+from harness.hosts.room import Room, room_of_this_host
 from harness.images import connect, content_digest, ensure_images, ready_images
 from harness.plan import Plan
 from harness.runtime.base import Owner, Runtime, ServiceSpec
@@ -53,6 +55,7 @@ class Stage:
     digests: Mapping[str, str]  # folder of images/: what is measured, by content
     walls: Sequence[Wall]  # of this host, that the trials may meet
     available: Sequence[int]  # CPUs that the run may use
+    room: Room  # what this host gives a load client
     certificates: Mapping[str, str] = field(default_factory=dict)  # what each `ca` file of the spec holds
 
     def model_of(self, trial: Trial) -> Model | None:
@@ -134,7 +137,10 @@ def set_stage(
     if runtime.name == "process":
         _refuse_what_processes_cannot(trials, models)
     refuse_unmet_needs(runtime, {name: models[name] for name in servers if isinstance(name, str)})
-    stage = Stage(runtime, note, models, digests, _walls(trials, models, display), available_cores(), trusted)
+    room = room_of_this_host()
+    for doubt in refuse_impossible(trials, room):
+        display.say(doubt)
+    stage = Stage(runtime, note, models, digests, _walls(trials, models, display), available_cores(), room, trusted)
     for trial in {trial.limits.cores: trial for trial in trials}.values():
         stage.cores(trial)
     return stage

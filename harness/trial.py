@@ -12,6 +12,7 @@ from typing import Any
 from harness import store
 from harness.backend import CORES as BACKEND_CORES
 from harness.backend import backend_up
+from harness.clients import plan_client
 from harness.deploy import server_up
 from harness.errors import TrialError
 from harness.events import Tick
@@ -24,11 +25,16 @@ from harness.result import TrialResult
 from harness.spec.catalogue import workers_of
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
-from harness.usage import core_loads, usage_of
+from harness.usage import client_usage, core_loads, usage_of
 
 
 def run_trial(
-    run: Path, planned: PlannedTrial, stage: Stage, iterations_per_us: float, on_tick: Callable[[Tick], None]
+    run: Path,
+    planned: PlannedTrial,
+    stage: Stage,
+    iterations_per_us: float,
+    on_tick: Callable[[Tick], None],
+    at_least: int = 1,
 ) -> TrialResult:
     """One record, whatever happens to the trial: what came before it broke is kept and stored.
 
@@ -38,12 +44,14 @@ def run_trial(
         stage: where it runs.
         iterations_per_us: calibration of the CPU work.
         on_tick: told about progress.
+        at_least: client processes that it is known to need.
     """
     trial, model = planned.trial, stage.model_of(planned.trial)
     started, begun_s = datetime.now(UTC), time.monotonic()
     folder = store.begin_trial(run, planned.id)
     exact = model is not None and model.counts == "exact"
-    job = Job(planned.id, trial, stage.cores(trial), exact, on_tick)
+    client = plan_client(trial, stage.room, at_least)
+    job = Job(planned.id, trial, stage.cores(trial), exact, on_tick, client=client)
     os.sched_setaffinity(0, job.cores.client)  # the harness itself stays off the server's cores
     take, trouble = Take(), None
     try:
@@ -59,6 +67,7 @@ def run_trial(
         started=f"{started:%Y-%m-%dT%H:%M:%S}.{started.microsecond // 1000:03}Z",
         elapsed_s=elapsed_s,
         overhead_s=elapsed_s - trial.load.warmup.s - trial.load.window.s,
+        clients=client.processes,
         client=take.client,
         servers={"server": take.server} if take.server is not None else {},
         backend=take.backend,
@@ -97,6 +106,7 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
         found = {
             "server": usage_of(take.probe, "server", job.trial.limits.cores, take.server),
             "backend": usage_of(take.probe, "backend", BACKEND_CORES, None),
+            "client": client_usage(take.probe, take.client, len(job.cores.client)),
         }
         usage = {name: used for name, used in found.items() if used is not None}
         cores = core_loads(take.probe.host, take.client, job.cores)
@@ -128,6 +138,7 @@ def _store_raw(folder: Path, take: Take) -> None:
         store.write_atomically(folder / "clients" / "0.json", take.client.model_dump_json(indent=1).encode())
     if take.probe is not None:
         looks = {name: [look.model_dump() for look in samples] for name, samples in take.probe.samples.items()}
+        looks |= {f"{name}-network": [look.model_dump() for look in seen] for name, seen in take.probe.network.items()}
         for name, samples in {**looks, "host": [dict(look) for look in take.probe.host]}.items():
             store.write_samples(folder / "probes" / f"{name}.parquet", samples)
     for name, text in take.logs.items():
