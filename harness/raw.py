@@ -257,13 +257,16 @@ class NetworkLook(Record):
     retransmits: int = Field(description="Segments sent again (Tcp RetransSegs).")
     resets_sent: int = Field(description="Resets sent (Tcp OutRsts).")
     time_wait: int = Field(description="Sockets in TIME_WAIT.")
-    orphans: int = Field(description="Sockets without a process.")
+    orphans: int = Field(description="Sockets without a process, of the whole host.")
     accept_queue: int | None = Field(None, description="Connections that wait for accept at the service's port.")
     accept_queue_limit: int | None = Field(
         None, description="As many may wait there: the smaller of backlog and somaxconn."
     )
-    bytes_received: int | None = Field(None, description="Of the interfaces but loopback.")
-    bytes_sent: int | None = Field(None, description="Of the interfaces but loopback.")
+    bytes_received: int | None = Field(
+        None,
+        description="Of the interfaces with hardware behind them; of all but loopback where none has, or in another namespace than the probe's.",
+    )
+    bytes_sent: int | None = Field(None, description="Of the same.")
     link_bytes_per_s: int | None = Field(
         None, description="What the fastest of these interfaces carries each way; none: not told."
     )
@@ -310,7 +313,8 @@ class ProbeReport(Record):
         {}, description="By service, when asked for: before the load connects, and after the window."
     )
     network: dict[str, tuple[NetworkLook, ...]] = Field(
-        {}, description="By service with a port, at regular times and at the window's edges: its network namespace."
+        {},
+        description="By service with a port, at regular times and at the window's edges: its network namespace; `client`: the probe's own, which the load client shares.",
     )
     host: tuple[dict[str, float], ...] = Field(
         description="With each of them: at_ns, cpu_busy_s, steal_s, run_queue, and of each watched set of CPUs <set>_busy_s, <set>_steal_s."

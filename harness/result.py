@@ -211,7 +211,9 @@ class TrialResult(Record):
     )
     backend: BackendReport | None = Field(None, description="The backend's exit report, where there is a backend.")
     fault: FaultReport | None = Field(None, description="What was set off, where the trial asks for a fault.")
-    usage: dict[str, ServiceUsage] = Field(description="By service: `server`, and `backend` where there is one.")
+    usage: dict[str, ServiceUsage] = Field(
+        description="By service: `server`, `backend` where there is one, and `client`: by its own word, but for its network namespace."
+    )
     cores: dict[Literal["server", "client", "backend"], CoreLoad] = Field(
         description="By side; of the backend only where it has cores of its own."
     )

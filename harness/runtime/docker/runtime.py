@@ -171,10 +171,13 @@ class DockerRuntime:
 
 
 def _sight_of_the_host() -> dict[str, Any]:
-    """What the probe needs to see other containers: their processes, their memory maps and their cgroups."""
+    """What the probe needs to see other containers: their processes, their memory maps, their cgroups and their sockets.
+
+    SYS_ADMIN is for setns(2): it makes a socket in the network namespace of a container on a bridge, to ask for its queues.
+    """
     return {
         "pid_mode": "host",
         "cgroupns": "host",
-        "cap_add": ["SYS_PTRACE"],
+        "cap_add": ["SYS_PTRACE", "SYS_ADMIN"],
         "volumes": {"/sys/fs/cgroup": {"bind": "/sys/fs/cgroup", "mode": "ro"}},
     }
