@@ -7,12 +7,14 @@ beside the call would precede the send by a whole batch of other connections' wo
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
 import time
 
 from client import outcome
+from client.protocols.base import ProtocolError, Session
 from client.shared import Shared
 from client.tls import BLOCKED
 
@@ -34,6 +36,7 @@ class Connection(asyncio.Protocol):
         "_request",
         "_request_length",
         "_send",
+        "_session",
         "_shared",
         "_socket",
         "_transport",
@@ -44,8 +47,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._request = shared.request
-        self._request_length = len(shared.request)
+        self._request = b""  # the one that is out, or was last
+        self._request_length = 0
+        self._session: Session = shared.wire.session()  # what is said on the socket; a new one for each
         self._socket: socket.socket | None = None
         self._fd = -1
         self._transport: asyncio.Transport | None = None
@@ -56,7 +60,10 @@ class Connection(asyncio.Protocol):
         self.held = False  # there is a connection, and it has been answered on
 
     def close(self) -> None:
-        """Let go of the socket, if there is one; no request may be under way."""
+        """Let go of the socket, if there is one, and take leave without waiting; no request may be under way."""
+        if self._connected and (farewell := self._session.farewell()):
+            with contextlib.suppress(OSError):
+                self._send(farewell)
         self._disconnect()
 
     def _opened(self, began_ns: int) -> None:
@@ -86,6 +93,7 @@ class Connection(asyncio.Protocol):
             return
         self._socket, self._fd = made, made.fileno()
         self._recv, self._send = made.recv, made.send
+        self._session = self._shared.wire.session()
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._shared.sources is not None:
             try:
@@ -112,7 +120,7 @@ class Connection(asyncio.Protocol):
     def _reached(self, plain: socket.socket, began_ns: int) -> None:
         """The server has taken the connection; with TLS it is open once both sides know whom they speak to."""
         if self._shared.tls is None:
-            self._opened(began_ns)
+            self._greet(began_ns)
             return
         try:
             made = self._socket = self._shared.tls.wrap(plain)
@@ -136,7 +144,37 @@ class Connection(asyncio.Protocol):
         except OSError as error:
             self._refuse(error.errno or 0)
         else:
+            self._greet(began_ns)
+
+    def _greet(self, began_ns: int) -> None:
+        """Say what the protocol wants said before the first request; the connection is open when that is answered."""
+        greeting = self._session.greeting()
+        if not greeting:
             self._opened(began_ns)
+            return
+        try:
+            self._send(greeting)  # a new connection's buffer has room for it
+        except OSError as error:
+            self._refuse(error.errno or 0)
+        else:
+            self._shared.loop.add_reader(self._fd, self._greeted, began_ns)
+
+    def _greeted(self, began_ns: int) -> None:
+        """Some of the answer to the greeting is there, or the end."""
+        try:
+            data = self._recv(_READ_BYTES)
+            answered = self._session.greeted(data)
+        except BLOCKED:
+            return
+        except OSError as error:
+            self._refuse(error.errno or 0)
+        except ProtocolError as error:
+            self._fail(error.ending, _clock())
+        else:
+            if not data:
+                self._fail(outcome.CLOSED, _clock())
+            elif answered:
+                self._opened(began_ns)
 
     def _refuse(self, number: int) -> None:
         self._shared.last_errno = number

@@ -1,15 +1,17 @@
 """A slot: one of the connections asked for, whichever socket serves it at the moment.
 
 A slot carries one request at a time. If it has no connection, opening one is part of the request, which then counts
-from the intended connect.
+from the intended connect. It chooses the request (its kind, and whether the connection is given up after it), stamps and
+records it. The socket is the connection's, and what the bytes mean is the session's to know.
 """
 
 import time
 
 from client import outcome
 from client.connection import CLOSING, CONNECTING, IDLE, RESTING, SETTLING, WAITING, Connection
-from client.records import key_of
-from client.response import Head, MalformedError, Response
+from client.mix import Series
+from client.protocols.base import Answer, Exchange, ProtocolError
+from client.records import Log, key_of
 from client.shared import Shared
 
 _FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
@@ -21,17 +23,21 @@ class Slot(Connection):
     """One connection's place in the load."""
 
     __slots__ = (
+        "_again",
         "_announce",
         "_awaits_first_byte",
+        "_draws",
+        "_exchange",
         "_failures",
         "_key",
-        "_known",
+        "_kind",
+        "_last",
+        "_left",
         "_number",
         "_push",
         "_received",
-        "_response",
         "_sent_ns",
-        "again",
+        "_varies",
         "free_since_ns",
         "intended_ns",
     )
@@ -41,16 +47,33 @@ class Slot(Connection):
         super().__init__(shared)
         self._key = key_of(number)
         self._push = shared.accounts.requests.push
-        self._known = shared.known_heads.get
+        self._exchange: Exchange = shared.wire.exchanges[0]
+        self._kind = 0
+        self._varies = shared.varies
+        self._draws = shared.mix.series(number) if shared.mix else None  # of kinds
+        self._left = 0  # requests that the connection is still to carry, where that is limited
+        self._last = False  # the request that is out is the connection's last
         self._announce = shared.ready
         self._awaits_first_byte = False
-        self._response: Response | None = None
         self._received = 0
         self._sent_ns = 0
         self.intended_ns = 0
         self._failures = 0  # in a row
-        self.again = False  # a closed loop runs: after an answer the next request goes out at once
+        self._again = False
         self.free_since_ns = 0  # for whoever keeps the free ones
+
+    def record_in(self, log: Log) -> None:
+        """Leave the records of its requests there from now on; at first they go to those of the load."""
+        self._push = log.push
+
+    @property
+    def again(self) -> bool:
+        """Whether the next request goes out at once after an answer, without asking anybody: a closed loop runs."""
+        return self._again
+
+    @again.setter
+    def again(self, wanted: bool) -> None:
+        self._again = wanted and not self._varies  # else there is something to choose first
 
     def launch(self, intended_ns: int, now_ns: int) -> None:
         """Carry out a request; the slot must be idle.
@@ -60,14 +83,32 @@ class Slot(Connection):
             now_ns: a clock value as fresh as the caller has it: the actual send time.
         """
         self.intended_ns = intended_ns
+        if self._draws is not None:
+            self._choose(self._draws)
         if self._socket is None:
             self._sent_ns = 0
             self._connect(now_ns)
             return
+        if self._varies:
+            self._encode()
         self.state = WAITING
         self._sent_ns = now_ns
-        self._fast = True
+        self._fast = not self._last
         self._write()
+
+    def _choose(self, draws: Series) -> None:
+        """Choose the kind of the next request."""
+        kind = self._kind = draws.draw()
+        self._exchange = self._shared.wire.exchanges[kind]
+        self._key = key_of(self._number, kind=kind)
+
+    def _encode(self) -> None:
+        """Make the request that goes out now."""
+        if self._shared.requests_per_connection is not None:
+            self._left -= 1
+            self._last = self._left == 0
+        self._request = self._session.encode(self._kind, self._last)
+        self._request_length = len(self._request)
 
     def expire(self, now_ns: int) -> None:
         """Its deadline has passed."""
@@ -85,19 +126,23 @@ class Slot(Connection):
         self._shared.accounts.connects.push(self.intended_ns, now - began_ns)
         self._awaits_first_byte = True
         self._watch()
-        self.launch(self.intended_ns, now)
-        self._fast = False
+        self._left = self._shared.requests_per_connection or 0
+        self._encode()
+        self.state = WAITING
+        self._sent_ns = now
+        self._fast = False  # of the first answer the first byte is stamped
+        self._write()
 
     def data_received(self, data: bytes) -> None:
         """The hot path: a plain answer, whole in one read, to the one request that is out."""
         now = _clock()
-        if self._fast and (data == self._shared.last_answer or self._is_whole(data)):
+        if self._fast and (data == self._exchange.last_answer or self._exchange.is_right(data)):
             push = self._push
             push(self.intended_ns)
             push(self._sent_ns)
             push(now)
             push(self._key + len(data))
-            if self.again:  # as `launch` would, without the calls
+            if self._again:  # as `launch` would, without the calls
                 self.intended_ns = self._sent_ns = now
                 try:
                     written = self._send(self._request)
@@ -113,57 +158,74 @@ class Slot(Connection):
             return
         self._read(data, now)
 
-    def _is_whole(self, data: bytes) -> bool:
-        """Whether it is a right answer of the plain kind, whole, under a head that has been parsed before."""
-        end = data.find(b"\r\n\r\n") + 4
-        if self._known(data[:end]) != len(data) - end:
-            return False
-        self._shared.last_answer = data
-        return True
-
     def _read(self, data: bytes, now_ns: int) -> None:
         """Everything else that a read can bring."""
+        if self._session.skips(data):
+            return
         if self.state != WAITING:
-            self._broken(outcome.CLOSED, now_ns)
+            self._unasked(data, now_ns)
             return
         if self._awaits_first_byte:
             self._awaits_first_byte = False
             self._shared.accounts.first_bytes.push(self.intended_ns, now_ns - self.intended_ns)
         self._fast = False
-        response = self._response = self._response or Response(self._shared.method)
         self._received += len(data)
         try:
-            head = response.feed(data)
-        except MalformedError:
-            self._fail(outcome.MALFORMED, now_ns)
+            answer = self._session.parse(data)
+        except ProtocolError as error:
+            self._fail(error.ending, now_ns)
             return
-        if head is not None:
-            self._answered(response, head, now_ns)
+        if answer is not None:
+            self._answered(answer, now_ns)
 
-    def _answered(self, response: Response, head: Head, now_ns: int) -> None:
+    def _unasked(self, data: bytes, now_ns: int) -> None:
+        """Bytes that no request asked for: of a server that takes its leave, or the end of the connection."""
+        try:
+            over = self.state != CLOSING or self._session.parted(data)
+        except ProtocolError:
+            over = True
+        if over:
+            self._broken(outcome.CLOSED, now_ns)
+
+    def _answered(self, answer: Answer, now_ns: int) -> None:
         """A whole answer is in, right or wrong."""
-        ending = self._shared.judge(response, head)
-        if ending == outcome.OK:
-            self._shared.remember(response, head)
-        self._record(ending, now_ns)
+        self._record(answer.ending, now_ns)
         self._failures = 0
         made = self._socket
-        if made is None or not head.persistent or self._shared.per_request or not self._all_written():
-            self.state = CLOSING  # the server closes first, so that the wait after a close stays with it
-        elif self._transport is None:
+        if made is None or not answer.reusable or not self._all_written():
+            self.state = CLOSING  # there is nothing more to say; the server closes
+            return
+        if self._last:
+            self._part(now_ns)
+            return
+        if not self.held:
+            self.held = True
+            self._shared.held += 1
+        if self._transport is None:
             self._settle(made)
         else:
             self._become_idle(now_ns)
+
+    def _part(self, now_ns: int) -> None:
+        """Give the connection up as the protocol has it; where it can, the server closes first, and waits after that."""
+        self.state = CLOSING
+        farewell = self._session.farewell()
+        try:
+            parted = not farewell or self._send(farewell) == len(farewell)
+        except OSError:
+            parted = False
+        if not parted:
+            self._broken(outcome.CLOSED, now_ns)
 
     def _settled(self) -> None:
         self._become_idle(_clock())
 
     def _broken(self, ending: int, now_ns: int) -> None:
         """The connection is of no further use: it ended, failed, or brought what nobody asked for."""
-        if self.state == WAITING and ending == outcome.CLOSED and self._response is not None:
-            head = self._response.end()
-            if head is not None:
-                self._answered(self._response, head, now_ns)
+        if self.state == WAITING and ending == outcome.CLOSED:
+            answer = self._session.end()
+            if answer is not None:
+                self._answered(answer, now_ns)
         if self.state == WAITING:
             self._fail(ending, now_ns)
             return
@@ -199,7 +261,7 @@ class Slot(Connection):
 
     def _lost(self, now_ns: int) -> None:
         """The server has ended a connection that was to be kept."""
-        if not self._shared.per_request:
+        if not self._last:
             self._shared.accounts.lost.push(now_ns)
 
     def _rested(self) -> None:
@@ -214,7 +276,6 @@ class Slot(Connection):
         push(self.intended_ns)
         push(self._sent_ns)
         push(now_ns)
-        push(key_of(self._number, ending) + self._received)
+        push(key_of(self._number, ending, self._kind) + self._received)
         self._shared.accounts.failed += ending != outcome.OK
-        self._response = None
         self._received = 0

@@ -1,4 +1,4 @@
-"""Whom the load goes to, and the bytes of the one request that is sent again and again."""
+"""Whom the load goes to."""
 
 import os
 import socket
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from client.config import Config
 from client.errors import CannotRunError
+from client.protocols.base import ProtocolError, Session
 from client.tls import Tls
 
 Address = tuple[socket.AddressFamily, Any]  # family, and what socket.connect takes for it
 
 _CONNECT_DEADLINE_S = 5.0
-_PORTS = {"http": 80, "https": 443}
+_READ_BYTES = 16_384
+_PORTS = {"http": 80, "https": 443, "stomp": 61613}
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Target:
 
     host: str
     port: int
-    path: str  # with the query
-    encrypted: bool = False  # https
+    path: str  # with the query; of a broker the destination
+    scheme: str = "http"
     family: socket.AddressFamily = socket.AF_UNSPEC  # of the addresses that are looked at
 
     @classmethod
@@ -31,7 +32,7 @@ class Target:
         """Take a URL apart; of its host, only addresses of this family are looked at.
 
         Raises:
-            CannotRunError: not an `http[s]://host[:port]/path` that can be sent as it stands.
+            CannotRunError: no URL of a protocol that is spoken here, with a path that can be sent as it stands.
         """
         try:
             parts = urlsplit(url)
@@ -39,17 +40,22 @@ class Target:
         except ValueError as error:
             raise CannotRunError(f"url {url!r}: {error}") from error
         if parts.scheme not in _PORTS or not host or parts.username is not None:
-            raise CannotRunError(f"url {url!r}: must look like http://host:port/path")
+            raise CannotRunError(f"url {url!r}: must look like http://host:port/path, or stomp://host:port/destination")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if not path.isascii() or not path.isprintable() or " " in path:
             raise CannotRunError(f"url {url!r}: percent-encode the path; it goes over the wire as it stands")
-        return cls(host, port, path, parts.scheme == "https", family)
+        return cls(host, port, path, parts.scheme, family)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is reached over TLS."""
+        return self.scheme == "https"
 
     @property
     def authority(self) -> str:
         """Host and port as they stand in a Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS["https" if self.encrypted else "http"] else f"{host}:{self.port}"
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     def addresses(self) -> list[Address]:
         """Every address of the host, in the resolver's order.
@@ -63,11 +69,15 @@ class Target:
             raise CannotRunError(f"cannot resolve {self.host!r}: {error.strerror}") from error
         return [(family, address) for family, _, _, _, address in found]
 
-    def reach(self, tls: Tls | None = None) -> Address:
+    def reach(self, tls: Tls | None, session: Session) -> Address:
         """The first address that accepts a connection, and proves who it is; it is closed again with nothing asked.
 
+        Args:
+            tls: how it proves that; none: it does not.
+            session: what is said on that connection, if the protocol says anything before the first request.
+
         Raises:
-            CannotRunError: none of them does, or its certificate is not trusted.
+            CannotRunError: none of them does, its certificate is not trusted, or it refuses the greeting.
         """
         refusal = ""
         for family, address in self.addresses():
@@ -80,8 +90,33 @@ class Target:
                     continue
                 if tls is not None:
                     tls.meet(probe, self.authority)
+                else:
+                    _greet(probe, session, self.authority)
                 return family, address
         raise nothing_listens(self, refusal)
+
+
+def _greet(connected: socket.socket, session: Session, authority: str) -> None:
+    """Say on a blocking socket what comes before the first request, and wait for the answer.
+
+    Raises:
+        CannotRunError: there is none, or a refusal.
+    """
+    greeting = session.greeting()
+    if not greeting:
+        return
+    try:
+        connected.sendall(greeting)
+        while data := connected.recv(_READ_BYTES):
+            if session.greeted(data):
+                return
+    except ProtocolError as error:
+        raise CannotRunError(f"{authority}: {error}") from error
+    except OSError as error:
+        reason = str(error.strerror or error)
+    else:
+        reason = "it closed the connection"
+    raise CannotRunError(f"{authority} does not answer a greeting ({reason}); does it speak this protocol at this port?")
 
 
 def nothing_listens(target: Target, reason: str) -> CannotRunError:
@@ -92,14 +127,3 @@ def nothing_listens(target: Target, reason: str) -> CannotRunError:
 def reason_of(number: int) -> str:
     """An errno in words."""
     return os.strerror(number) if number else "no answer"
-
-
-def request_bytes(config: Config, target: Target) -> bytes:
-    """The whole request, head and body."""
-    lines = [f"{config.method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
-    lines += [f"{name}: {value}" for name, value in config.headers.items()]
-    if config.body_bytes or config.method in ("POST", "PUT", "PATCH"):
-        lines.append(f"Content-Length: {config.body_bytes}")
-    if config.per_request:
-        lines.append("Connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii") + b"x" * config.body_bytes

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.response import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES, Head, MalformedError, Response
+from client.protocols.base import MalformedError
+from client.protocols.http1_response import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES, Head, Response
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = {

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from client.protocols.base import MalformedError
+
 MAX_HEAD_BYTES = 65_536
 MAX_CHUNK_LINE_BYTES = 4_096
 MAX_INTERIM_RESPONSES = 16
@@ -17,10 +19,6 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xf
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _BEGINNING = b"HTTP/1."
-
-
-class MalformedError(ValueError):
-    """The bytes are not an HTTP/1.x response; the message says where they stop being one."""
 
 
 @dataclass(frozen=True)
