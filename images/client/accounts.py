@@ -1,12 +1,18 @@
 """The books of a run: the logs that the hot path fills, folded in bulk and never for long."""
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from client import outcome
 from client.buckets import Histogram
 from client.config import Config
+from client.growth import Growth, merged
+from client.rates import phases_of, rates_of
 from client.records import Log, key_of
-from client.schedule import ConstantRate
+from client.schedule import WHOLE, Schedule, Share, newcomers_of, schedule_of
+from client.tally import Parts, Tally
 from client.totals import Totals, Window
 
 _PENDING_LIMIT_BYTES = 64 << 20  # two million requests: only beyond it is there any folding while the load runs
@@ -20,13 +26,14 @@ class PairLog:
 
     Attributes:
         missing: how many in that span should have had a length and never got one.
+        phases: the histograms of the parts of that span, where it is counted in parts.
     """
 
     def __init__(self) -> None:
         self.log = Log(columns=2)
         self._histogram = Histogram()
-        self._from_ns = self._to_ns = 0
         self.missing = 0
+        self.over(0, 0)
 
     def push(self, intended_ns: int, length_ns: int) -> None:
         """Note one pair."""
@@ -37,9 +44,11 @@ class PairLog:
         """Note one that did not come to an end: it has no length, and still counts."""
         self.push(intended_ns, _MISSING)
 
-    def over(self, from_ns: int, to_ns: int) -> None:
-        """Count only what is intended in [from, to)."""
+    def over(self, from_ns: int, to_ns: int, phases: Sequence[int] = ()) -> None:
+        """Count only what is intended in [from, to), and apart what is intended in each of its phases."""
         self._from_ns, self._to_ns = from_ns, to_ns
+        self._parts = Parts(phases)
+        self.phases = [Histogram() for _ in range(self._parts.count)]
 
     def fold(self, most_rows: int) -> None:
         """Fold about so many rows."""
@@ -49,6 +58,10 @@ class PairLog:
         there = lengths != _MISSING
         self.missing += len(lengths) - int(np.count_nonzero(there))
         self._histogram.add(lengths[there])
+        if self.phases:
+            which, lengths = self._parts.of(rows[inside, 0][there]), lengths[there]
+            for i in np.unique(which).tolist():
+                self.phases[i].add(lengths[which == i])
 
     def sparse(self) -> dict[int, int]:
         """Bucket index: count."""
@@ -58,43 +71,56 @@ class PairLog:
 class Accounts:
     """Logs and totals of one run."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, share: Share = WHOLE) -> None:
         self._config = config
+        self._share = share
         self.requests = Log(columns=4)  # (intended, sent or 0, ended, key)
         self.connects = PairLog()
         self.first_bytes = PairLog()
         self.lags = PairLog()
         self.lost = Log(columns=1)  # when a kept connection was ended by the server
+        self.growth = Growth() if config.growth_per_s is not None else None
         self._pairs = (self.connects, self.first_bytes, self.lags)
         self.failed = 0  # requests that ended in an error so far
-        self._no_slot_key = key_of(config.connections, outcome.UNSENT)
-        self._totals = Totals(Window(0, 0, 0), config.connections)  # until the real window is known
-        self._schedule: ConstantRate | None = None
+        self.draw_kind: Callable[[], int] = lambda: 0  # of a request that never gets as far as a connection
+        self.slots = config.connections + newcomers_of(config, share)
+        self._totals = Totals(Window(0, 0, 0), self.slots)  # until the real window is known
+        self._schedule: Schedule | None = None
+        self._start_ns = 0
+
+    @property
+    def ended(self) -> int:
+        """Requests that have ended so far, however they did."""
+        return self.requests.rows + (self.growth.firsts.rows if self.growth else 0)
 
     def unsent(self, intended_ns: int, now_ns: int) -> None:
         """A request found no connection in time; it belongs to no slot, and never came to open one."""
         if self._config.per_request:
             self.first_bytes.miss(intended_ns)
-        for number in (intended_ns, 0, now_ns, self._no_slot_key):
+        for number in (intended_ns, 0, now_ns, key_of(self.slots, outcome.UNSENT, self.draw_kind())):
             self.requests.push(number)
         self.failed += 1
 
     def over(self, start_ns: int, window: Window) -> None:
         """Fix the window. Until then everything is only gathered."""
         config = self._config
-        self._totals = Totals(window, config.connections)
-        if config.rate_per_s is not None:
-            self._schedule = ConstantRate.per_second(config.rate_per_s, start_ns)
+        phases = phases_of(config, window.start_ns)
+        self._start_ns = start_ns
+        self._totals = Totals(
+            window, self.slots, asked_for=config.connections, phases=phases, kinds=len(config.mix)
+        )
+        if config.open_loop:
+            self._schedule = schedule_of(config, self._share, start_ns)
         # Kept connections are opened ahead of the window, so theirs counts whenever it was; see docs/contract.
         opened_from_ns = window.start_ns if config.per_request else 0
         self.connects.over(opened_from_ns, window.end_ns)
         self.first_bytes.over(opened_from_ns, window.end_ns)
-        self.lags.over(window.start_ns, window.end_ns)
+        self.lags.over(window.start_ns, window.end_ns, phases)
 
     def keep(self) -> None:
         """Called every few milliseconds: set aside what is new, and fold a little when too much has gathered."""
-        logs = (self.requests, self.lost, *(pair.log for pair in self._pairs))
-        for log in logs:
+        logs = self._logs()
+        for log in (*logs, self.lost):
             log.set_aside()
         if self._totals.window.end_ns and sum(log.pending_bytes for log in logs) > _PENDING_LIMIT_BYTES:
             self._fold(_ROWS_WHILE_RUNNING)
@@ -103,17 +129,10 @@ class Accounts:
         """Fold all that is left; the counted part of the report."""
         totals, window = self._totals, self._totals.window
         self.keep()
-        while any(log.pending_bytes for log in (self.requests, *(pair.log for pair in self._pairs))):
+        while any(log.pending_bytes for log in self._logs()):
             self._fold(_ROWS_AT_THE_END)
         return {
-            "intended": totals.intended,
-            "sent": totals.sent,
-            "ok": int(totals.endings[outcome.OK]),
-            "errors": {
-                name: count
-                for name, count in zip(outcome.NAMES, totals.endings.tolist(), strict=True)
-                if count and name != "ok"
-            },
+            **_counts(totals.whole),
             "schedule": self._schedule and self._schedule.count(window.start_ns, window.end_ns),
             "completed_in_window": totals.completed_in_window,
             "in_flight_integral_s": totals.in_flight_integral_ns / 1e9,
@@ -128,14 +147,50 @@ class Accounts:
             "life_unknown": totals.life_unknown,
             "bytes_received": totals.bytes_received,
             "per_100ms": totals.per_slice.tolist(),
+            "phases": self._phases(),
+            "mix": [_mix_share(tally) for tally in totals.kinds],
+            "growth": self._grown(),
             "histograms": {
-                "response": totals.response.sparse(),
-                "service": totals.service.sparse(),
+                "response": totals.whole.response.sparse(),
+                "service": totals.whole.service.sparse(),
                 "first_byte": self.first_bytes.sparse(),
                 "connect": self.connects.sparse(),
                 "send_lag": self.lags.sparse(),
             },
         }
+
+    def _phases(self) -> list[dict[str, object]]:
+        """The window part by part; the rate is that of the whole client, as its processes share it."""
+        totals = self._totals
+        rates = rates_of(self._config, self._start_ns)
+        spans = pairwise(totals.parts.edges)
+        return [
+            {
+                "from_ns": from_ns,
+                "to_ns": to_ns,
+                "rate_per_s": rates.expected(from_ns, to_ns) / (to_ns - from_ns) * 1e9,
+                **_counts(tally),
+                "completed": completed,
+                "histograms": {
+                    "response": tally.response.sparse(),
+                    "service": tally.service.sparse(),
+                    "send_lag": lags.sparse(),
+                },
+            }
+            for (from_ns, to_ns), tally, completed, lags in zip(
+                spans, totals.phases, totals.completed_in_phase.tolist(), self.lags.phases, strict=True
+            )
+        ]
+
+    def _grown(self) -> dict[str, object] | None:
+        """As in the report; where there are several processes, what is needed to make them one (client.growth)."""
+        if self.growth is None:
+            return None
+        return merged([self.growth.part()]) if self._share.of == 1 else self.growth.part()
+
+    def _logs(self) -> list[Log]:
+        """All that is folded while the load runs, if it must be."""
+        return [self.requests, *([self.growth.firsts] if self.growth else []), *(pair.log for pair in self._pairs)]
 
     def _lost_within(self, window: Window) -> int:
         """Folded at the very end only: they are few, and no moment of the load is spent on them."""
@@ -144,5 +199,22 @@ class Accounts:
 
     def _fold(self, most_rows: int) -> None:
         self._totals.fold(self.requests.take(most_rows))
+        if self.growth is not None:
+            firsts = self.growth.firsts.take(most_rows)
+            self.growth.fold(firsts, self._totals.window.timeout_ns)
+            self._totals.fold(firsts, scheduled=False)
         for pair in self._pairs:
             pair.fold(most_rows)
+
+
+def _counts(tally: Tally) -> dict[str, object]:
+    return {"intended": tally.intended, "sent": tally.sent, "ok": tally.ok, "errors": tally.errors()}
+
+
+def _mix_share(tally: Tally) -> dict[str, object]:
+    return {
+        "intended": tally.intended,
+        "ok": tally.ok,
+        "errors": tally.errors(),
+        "response": tally.response.sparse(),
+    }

@@ -1,12 +1,13 @@
 """Folding records into what the report says. Pure: the same records in any order and any chunks give the same totals."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from client import outcome
-from client.buckets import Bools, Histogram, Ints
-from client.records import unpack
+from client.buckets import Bools, Ints
+from client.tally import Ended, Parts, Tally, apart
 
 _SLICE_NS = 100_000_000  # of the counts over time
 
@@ -20,39 +21,49 @@ class Window:
     timeout_ns: int
 
 
-@dataclass
 class Totals:
     """Everything counted so far. Slots are numbered 0 … slots-1; slot number `slots` stands for no connection."""
 
-    window: Window
-    slots: int
-    intended: int = 0
-    sent: int = 0
-    completed_in_window: int = 0
-    residence_ns: int = 0
-    life_ok: int = 0
-    life_unknown: int = 0
-    bytes_received: int = 0
-    response: Histogram = field(default_factory=Histogram)
-    service: Histogram = field(default_factory=Histogram)
+    def __init__(
+        self, window: Window, slots: int, *, asked_for: int | None = None, phases: Sequence[int] = (), kinds: int = 0
+    ) -> None:
+        """Begin at nothing.
 
-    def __post_init__(self) -> None:
-        slices = -(-(self.window.end_ns - self.window.start_ns) // _SLICE_NS)
+        Args:
+            window: what the totals are over.
+            slots: how many there may be.
+            asked_for: how many of them, the first ones, are the connections asked for; none: all.
+            phases: edges of the parts of the window that are counted apart; none where it is one.
+            kinds: how many kinds of request are counted apart; 0 where there is one.
+        """
+        self.window = window
+        self.slots = slots
+        self._asked_for = slots if asked_for is None else asked_for
+        self.whole = Tally()
+        self.parts = Parts(phases)
+        self.phases = [Tally() for _ in range(self.parts.count)]
+        self.completed_in_phase: Ints = np.zeros(self.parts.count, np.int64)
+        self.kinds = [Tally() for _ in range(kinds)]
+        self.completed_in_window = 0
+        self.residence_ns = 0
+        self.life_ok = 0
+        self.life_unknown = 0
+        self.bytes_received = 0
+        slices = -(-(window.end_ns - window.start_ns) // _SLICE_NS)
         self.per_slice: Ints = np.zeros(slices, np.int64)
-        self.endings: Ints = np.zeros(len(outcome.NAMES), np.int64)
-        self._asked = np.zeros(self.slots + 1, np.bool_)
-        self._served = np.zeros(self.slots + 1, np.bool_)
-        self._in_flight_ns: Ints = np.zeros(self.slots + 1, np.int64)
+        self._asked = np.zeros(slots + 1, np.bool_)
+        self._served = np.zeros(slots + 1, np.bool_)
+        self._in_flight_ns: Ints = np.zeros(slots + 1, np.int64)
 
     @property
     def served(self) -> int:
         """Connections with an answer in the window, or with a right one in time to a request intended in it."""
-        return int(np.count_nonzero(self._served))
+        return int(np.count_nonzero(self._served[: self._asked_for]))
 
     @property
     def starved(self) -> int:
         """Connections that were asked for something in the window and are not served."""
-        return int(np.count_nonzero(self._asked[:-1] & ~self._served[:-1]))
+        return int(np.count_nonzero(self._asked[: self._asked_for] & ~self._served[: self._asked_for]))
 
     @property
     def in_flight_integral_ns(self) -> int:
@@ -64,55 +75,67 @@ class Totals:
         """The same of the others."""
         return int(self._in_flight_ns[~self._served].sum())
 
-    def fold(self, rows: Ints) -> None:
-        """Add records of (intended, sent or 0, ended, key); times in ns."""
+    def fold(self, rows: Ints, *, scheduled: bool = True) -> None:
+        """Add records of (intended, sent or 0, ended, key); times in ns.
+
+        Args:
+            rows: the records.
+            scheduled: whether they are of the load, and not the first requests of connections that come on top of it:
+                of those is counted what is over the time of the answer, and nothing that is over intended times.
+        """
         if not len(rows):
             return
-        intended, sent, ended = rows[:, 0], rows[:, 1], rows[:, 2]
-        slots, endings, sizes = unpack(rows[:, 3])
-        late = (endings == outcome.OK) & (ended - intended > self.window.timeout_ns)
-        endings = np.where(late, outcome.TIMEOUT, endings)
-        right = endings == outcome.OK
-        self._fold_intended(intended, sent, ended, endings)
-        self._fold_ended(sent, ended, right, sizes)
-        self._fold_in_flight(slots, sent, ended)
-        answered = right | late | (endings == outcome.STATUS) | (endings == outcome.WRONG)
-        self._fold_slots(slots, rows, right, answered)
+        requests = Ended.of(rows, self.window.timeout_ns)
+        if scheduled:
+            self._fold_intended(requests)
+        self._fold_ended(requests)
+        self._fold_in_flight(requests)
+        self._fold_slots(requests)
+        right = requests.right
         self.life_ok += int(np.count_nonzero(right))
-        self.life_unknown += int(np.count_nonzero((sent > 0) & ~right))
+        self.life_unknown += int(np.count_nonzero((requests.sent > 0) & ~right))
 
-    def _fold_intended(self, intended: Ints, sent: Ints, ended: Ints, endings: Ints) -> None:
+    def _inside(self, times: Ints) -> Bools:
+        inside: Bools = (times >= self.window.start_ns) & (times < self.window.end_ns)
+        return inside
+
+    def _fold_intended(self, requests: Ended) -> None:
         """What is counted over the intended time."""
-        inside = (intended >= self.window.start_ns) & (intended < self.window.end_ns)
-        self.intended += int(np.count_nonzero(inside))
-        self.sent += int(np.count_nonzero(sent[inside]))
-        self.endings += np.bincount(endings[inside], minlength=len(self.endings))
-        right = inside & (endings == outcome.OK)
-        self.response.add(ended[right] - intended[right])
-        self.service.add(ended[right] - sent[right])
+        inside = self._inside(requests.intended)
+        self.whole.add(requests, inside)
+        if self.phases:
+            apart(self.phases, requests, inside, self.parts.of(requests.intended))
+        if self.kinds:
+            apart(self.kinds, requests, inside, requests.kinds)
 
-    def _fold_ended(self, sent: Ints, ended: Ints, right: Bools, sizes: Ints) -> None:
+    def _fold_ended(self, requests: Ended) -> None:
         """What is counted over the time of the answer."""
-        inside = (ended >= self.window.start_ns) & (ended < self.window.end_ns)
-        self.bytes_received += int(sizes[inside].sum())
-        right = inside & right
-        self.completed_in_window += int(np.count_nonzero(right))
-        self.residence_ns += int((ended[right] - sent[right]).sum())
-        slices = (ended[right] - self.window.start_ns) // _SLICE_NS
+        inside = self._inside(requests.ended)
+        self.bytes_received += int(requests.sizes[inside].sum())
+        right = inside & requests.right
+        ended = requests.ended[right]
+        self.completed_in_window += len(ended)
+        self.residence_ns += int((ended - requests.sent[right]).sum())
+        slices = (ended - self.window.start_ns) // _SLICE_NS
         self.per_slice += np.bincount(slices, minlength=len(self.per_slice))
+        if self.phases:
+            self.completed_in_phase += np.bincount(self.parts.of(ended), minlength=self.parts.count)
 
-    def _fold_in_flight(self, slots: Ints, sent: Ints, ended: Ints) -> None:
+    def _fold_in_flight(self, requests: Ended) -> None:
         """Time in flight, clipped to the window; from the actual send, so a request never sent has none."""
+        sent = requests.sent
         begins = np.maximum(np.where(sent > 0, sent, self.window.end_ns), self.window.start_ns)
-        ends = np.minimum(ended, self.window.end_ns)
+        ends = np.minimum(requests.ended, self.window.end_ns)
         lengths = np.maximum(ends - begins, 0)
         # In floats, and still exact: a connection has one request at a time, so its sum is within the window's length.
-        self._in_flight_ns += np.bincount(slots, lengths, minlength=self.slots + 1).astype(np.int64)
+        self._in_flight_ns += np.bincount(requests.slots, lengths, minlength=self.slots + 1).astype(np.int64)
 
-    def _fold_slots(self, slots: Ints, rows: Ints, right: Bools, answered: Bools) -> None:
+    def _fold_slots(self, requests: Ended) -> None:
         """Which connections were asked for something in the window, and which were served."""
-        intended, ended = rows[:, 0], rows[:, 2]
-        asked = (ended >= self.window.start_ns) & (intended < self.window.end_ns)
-        in_time = (ended < self.window.end_ns) & answered
+        slots, endings = requests.slots, requests.endings
+        answered = requests.right | requests.late | (endings == outcome.STATUS) | (endings == outcome.WRONG)
+        asked = (requests.ended >= self.window.start_ns) & (requests.intended < self.window.end_ns)
+        in_time = (requests.ended < self.window.end_ns) & answered
+        due_here = requests.right & (requests.intended >= self.window.start_ns)
         self._asked[slots[asked]] = True
-        self._served[slots[asked & (in_time | (right & (intended >= self.window.start_ns)))]] = True
+        self._served[slots[asked & (in_time | due_here)]] = True

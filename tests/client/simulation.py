@@ -3,12 +3,14 @@
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 from client.accounts import Accounts
 from client.alarm import Alarm
 from client.config import Config
-from client.loops import OpenLoop
+from client.open_loop import OpenLoop
+from client.schedule import WHOLE, schedule_of
 from client.slot import Slot
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
@@ -44,9 +46,10 @@ class World:
 
     def lags(self) -> dict[int, int]:
         """Play it to the end; the send lag of each request by its intended time."""
-        books = Accounts(Config(url="", kind="open", rate_per_s=self.rate_per_s, connections=self.connections))
+        config = Config(url="", kind="open", rate_per_s=self.rate_per_s, connections=self.connections)
+        books = Accounts(config)
         loop = OpenLoop(
-            self.rate_per_s,
+            partial(schedule_of, config, WHOLE),
             cast(Alarm, self),
             books,
             timeout_ns=1_000 * S,

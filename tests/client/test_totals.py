@@ -76,9 +76,8 @@ def test_chunks_and_order_change_nothing(rows: list[Row], chunk: int, chance: ra
     shuffled = rows[:]
     chance.shuffle(shuffled)
     one, other = fold(rows), fold(shuffled, chunk=chunk)
+    assert (one.whole.intended, one.whole.sent) == (other.whole.intended, other.whole.sent)
     for name in (
-        "intended",
-        "sent",
         "completed_in_window",
         "in_flight_integral_ns",
         "in_flight_starved_integral_ns",
@@ -87,15 +86,16 @@ def test_chunks_and_order_change_nothing(rows: list[Row], chunk: int, chance: ra
         "life_unknown",
     ):
         assert getattr(one, name) == getattr(other, name), name
-    assert one.endings.tolist() == other.endings.tolist()
-    assert one.response.sparse() == other.response.sparse()
+    assert one.whole.endings.tolist() == other.whole.endings.tolist()
+    assert one.whole.response.sparse() == other.whole.response.sparse()
     assert (one.served, one.starved) == (other.served, other.starved)
 
 
 @given(rows_of_any_kind)
 def test_every_request_intended_in_the_window_ends_in_exactly_one_way(rows: list[Row]) -> None:
     totals = fold(rows)
-    assert totals.intended == sum(WINDOW.start_ns <= row[0] < WINDOW.end_ns for row in rows) == totals.endings.sum()
+    inside = sum(WINDOW.start_ns <= row[0] < WINDOW.end_ns for row in rows)
+    assert totals.whole.intended == inside == totals.whole.endings.sum()
     assert totals.life_ok + totals.life_unknown == sum(row[1] > 0 for row in rows)
 
 
@@ -124,8 +124,8 @@ def test_the_in_flight_integral_is_over_the_connections_that_were_served() -> No
 
 def test_response_counts_from_the_intended_time_and_service_from_the_send() -> None:
     totals = fold([row(10.5, 10.6, 10.9)])
-    assert totals.response.sparse() == {histogram.index_of(round(0.4 * S)): 1}
-    assert totals.service.sparse() == {histogram.index_of(round(0.3 * S)): 1}
+    assert totals.whole.response.sparse() == {histogram.index_of(round(0.4 * S)): 1}
+    assert totals.whole.service.sparse() == {histogram.index_of(round(0.3 * S)): 1}
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_the_window_is_half_open_over_intended_times_and_over_answers(
     request_row: Row, intended: int, completed: int
 ) -> None:
     totals = fold([request_row])
-    assert (totals.intended, totals.completed_in_window) == (intended, completed)
+    assert (totals.whole.intended, totals.completed_in_window) == (intended, completed)
 
 
 def test_a_right_answer_after_its_deadline_is_a_timeout() -> None:
     totals = fold([row(10.5, 10.5, 11.500000001), row(10.5, 10.5, 11.5)])
-    assert totals.endings[outcome.TIMEOUT] == 1
-    assert totals.endings[outcome.OK] == 1
+    assert totals.whole.endings[outcome.TIMEOUT] == 1
+    assert totals.whole.endings[outcome.OK] == 1
     assert (totals.life_ok, totals.life_unknown) == (1, 1)
 
 
