@@ -178,9 +178,13 @@ def descriptors(proc: str, pid: int) -> int | None:
     """
     folder = f"{proc}/{pid}/fd"
     try:
-        return os.stat(folder).st_size or len(names(folder))  # noqa: PTH116 - a Path for each of hundreds is dear
+        return _size(folder) or len(names(folder))
     except (Gone, OSError):
         return None
+
+
+def _size(folder: str) -> int:
+    return os.stat(folder).st_size  # noqa: PTH116 - a Path for each of hundreds is dear
 
 
 def fullest(proc: str, pids: Iterable[int]) -> Fullest | None:

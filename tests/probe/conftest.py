@@ -60,10 +60,13 @@ def probe(tmp_path: Path) -> Iterator[Probe]:
     """Start a probe; it is ready when this returns."""
     started: list[RunningProbe] = []
 
-    def start(interval_s: float = 0.05, deadline_s: float = 60.0, **services: dict[str, int]) -> RunningProbe:
+    def start(
+        interval_s: float = 0.05, deadline_s: float = 60.0, own_network: str | None = None, **services: dict[str, int]
+    ) -> RunningProbe:
         config = {
             "services": services,
             "watched_cpus": {"here": [0]},
+            "own_network": own_network,
             "interval_s": interval_s,
             "deadline_s": deadline_s,
         }

@@ -185,7 +185,8 @@ def test_it_samples_by_itself_cheaply_and_in_order(probe: Probe, target: Target)
     regular = samples(report, "samples")
     assert len(regular) >= 2
     assert [sample.at_ns for sample in regular] == sorted({sample.at_ns for sample in regular})
-    assert {sample.voluntary_switches for sample in regular} == {None}
+    dear = ("voluntary_switches", "run_delay_s", "descriptors", "fullest_descriptors")
+    assert {getattr(sample, name) for sample in regular for name in dear} == {None}
     assert report["edges"] == {"server": []}
     assert len(report["host"]) == len(regular)
 
