@@ -106,9 +106,7 @@ class Accounts:
         config = self._config
         phases = phases_of(config, window.start_ns)
         self._start_ns = start_ns
-        self._totals = Totals(
-            window, self.slots, asked_for=config.connections, phases=phases, kinds=len(config.mix)
-        )
+        self._totals = Totals(window, self.slots, asked_for=config.connections, phases=phases, kinds=len(config.mix))
         if config.open_loop:
             self._schedule = schedule_of(config, self._share, start_ns)
         # Kept connections are opened ahead of the window, so theirs counts whenever it was; see docs/contract.

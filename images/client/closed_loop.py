@@ -80,7 +80,7 @@ class Thinking:
         self._alarm = alarm
         self._note_lag = accounts.lags.push
         self._clock = clock
-        self._thinking: list[tuple[int, int, Slot]] = []  # a heap of (when it is over, a number to tell equals apart, of whom)
+        self._thinking: list[tuple[int, int, Slot]] = []  # a heap: when it is over, a number as no two are equal, whose
         self._numbers = count()
         self._armed_ns = NEVER_NS
         self._running = False

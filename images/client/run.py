@@ -3,25 +3,31 @@
 import asyncio
 import gc
 import json
-import resource
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 from client.accounts import Accounts
 from client.alarm import Alarm
+from client.closed_loop import ClosedLoop, Thinking, Thinks
 from client.config import Config
 from client.connection import CONNECTING
 from client.errors import CannotRunError
 from client.events import emit
-from client.loops import ClosedLoop, Loop, OpenLoop
-from client.schedule import ConstantRate, Share
+from client.hold import Hold, Newcomers
+from client.loops import Loop
+from client.mix import Mix
+from client.open_loop import OpenLoop
+from client.protocols.by_scheme import wire_of
+from client.schedule import ConstantRate, Share, growth_at, schedule_of
 from client.shared import Shared
 from client.slot import Slot
 from client.sources import Sources
-from client.target import Target, nothing_listens, reason_of, request_bytes
+from client.target import Target, nothing_listens, reason_of
 from client.tls import Tls
 from client.totals import Window
+from client.usage import Use, entry, memory_bytes
 
 _FIRST_ANSWER_DEADLINE_S = 1.0  # of the connect phase; a starved connection is no reason to wait longer
 _START_DEADLINE_S = 60.0
@@ -44,35 +50,61 @@ class Run:
         self._timeout_ns = round(config.timeout_s * 1e9)
         self._sources = Sources(config.sources) if config.sources else None
         self._target = Target.of(config.url, self._sources.family if self._sources else socket.AF_UNSPEC)
-        self._accounts = Accounts(config)
+        self._accounts = Accounts(config, share)
         self._edge = Alarm(loop)
         self._pace = Alarm(loop)
         self._load = self._make_load()
         self._shared = self._make_shared()
+        self._memory_bytes = memory_bytes()  # before there are connections; after that, what came with them
         self._slots = [Slot(number, self._shared) for number in range(config.connections)]
         self._swept = 0
         self._next_tick_ns: int | None = None
 
     def _make_load(self) -> Loop:
-        rate_per_s = self._config.rate_per_s
-        if rate_per_s is None:
-            return ClosedLoop()
-        return OpenLoop(rate_per_s, self._pace, self._accounts, self._timeout_ns, next_turn=self._loop.call_soon)
+        config, share, accounts = self._config, self._share, self._accounts
+        if not config.open_loop:
+            return Thinking(Thinks(config, share), self._pace, accounts) if config.think_s else ClosedLoop()
+        schedule_from = partial(schedule_of, config, share)
+        stream = OpenLoop(schedule_from, self._pace, accounts, self._timeout_ns, next_turn=self._loop.call_soon)
+        return stream if config.kind == "open" else Hold(stream, self._make_newcomers())
+
+    def _make_newcomers(self) -> Newcomers | None:
+        """Where a hold load grows: who opens the new connections."""
+        books, rate_per_s = self._accounts.growth, self._config.growth_per_s
+        if books is None or rate_per_s is None:
+            return None
+        return Newcomers(
+            partial(growth_at, rate_per_s, self._share),
+            Alarm(self._loop),
+            self._accounts,
+            books,
+            open_slot=self._open_slot,
+            held=lambda: self._shared.held,
+        )
+
+    def _open_slot(self) -> Slot:
+        """One more than were asked for."""
+        slot = Slot(len(self._slots), self._shared)
+        self._slots.append(slot)
+        return slot
 
     def _make_shared(self) -> Shared:
         config, accounts = self._config, self._accounts
         addresses = self._target.addresses()
         tls = Tls(config, self._target.host) if self._target.encrypted else None
+        wire, mix = wire_of(config, self._target), None
+        if config.mix:
+            mix = Mix([kind.weight for kind in config.mix], config.seed, self._share.index)
+            accounts.draw_kind = mix.unsent.draw
+        session = wire.session()
         # Kept connections tell by themselves whether anything listens; otherwise, and among several addresses, ask.
-        probed = config.per_request or len(addresses) > 1 or tls is not None
+        probed = config.per_request or len(addresses) > 1 or tls is not None or bool(session.greeting())
         return Shared(
             loop=self._loop,
-            address=self._target.reach(tls) if probed else addresses[0],
-            method=config.method,
-            request=request_bytes(config, self._target),
-            per_request=config.per_request,
-            expect_status=config.expect_status,
-            expect_body_bytes=config.expect_body_bytes,
+            address=self._target.reach(tls, session) if probed else addresses[0],
+            wire=wire,
+            mix=mix,
+            requests_per_connection=config.requests_per_connection,
             accounts=accounts,
             tls=tls,
             ready=self._load.ready,
@@ -90,6 +122,7 @@ class Run:
         if self._config.wait_to_connect:
             await self._appearance_of("connect.json")
         await self._connect()
+        self._memory_bytes = memory_bytes() - self._memory_bytes
         gc.freeze()
         gc.disable()  # nothing here makes cycles, and a collection in the window would be a stall of our own
         emit("ready")
@@ -99,13 +132,13 @@ class Run:
         window = self._window_from(start_ns)
         self._accounts.over(start_ns, window)
         emit("started", start_ns=start_ns, window_start_ns=window.start_ns, window_end_ns=window.end_ns)
-        cpu = await self._load_from(start_ns, window)
+        use = await self._load_from(start_ns, window)
         await self._drain()
         emit("drained")
         await self._hold()
         for slot in self._slots:
             slot.close()
-        self._write_report(start_ns, window, cpu)
+        self._write_report(start_ns, window, use)
         emit("done")
 
     async def _connect(self) -> None:
@@ -116,7 +149,7 @@ class Run:
             return
         schedule = ConstantRate.per_second(self._config.connect_rate_per_s, _clock())
         for number, slot in enumerate(self._slots):
-            intended = schedule.intended_ns(number)
+            intended = schedule.intended_ns(self._share.number(number))
             await (self._edge.until(intended) if intended > _clock() else asyncio.sleep(0))
             slot.launch(intended, _clock())
         deadline_ns = _clock() + round(min(_FIRST_ANSWER_DEADLINE_S, self._config.timeout_s) * 1e9)
@@ -154,17 +187,17 @@ class Run:
         begin_ns = start_ns + round(self._config.warmup_s * 1e9)
         return Window(begin_ns, begin_ns + round(self._config.window_s * 1e9), self._timeout_ns)
 
-    async def _load_from(self, start_ns: int, window: Window) -> tuple[float, float]:
-        """Make the load; own CPU in the window, user and system, seconds."""
+    async def _load_from(self, start_ns: int, window: Window) -> Use:
+        """Make the load; what that took of the CPU in the window."""
         await self._edge.until(start_ns)
         self._next_tick_ns = start_ns + _TICK_NS
         self._load.begin(self._slots, start_ns, window.end_ns)
         await self._edge.until(window.start_ns)
-        before = resource.getrusage(resource.RUSAGE_SELF)
+        before = Use.now()
         await self._edge.until(window.end_ns)
-        after = resource.getrusage(resource.RUSAGE_SELF)
+        use = Use.now().since(before)
         self._load.stop()
-        return after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+        return use
 
     async def _drain(self) -> None:
         """Wait until every request is answered or has failed; deadlines bound it."""
@@ -190,19 +223,21 @@ class Run:
 
     def _tick(self, now_ns: int) -> None:
         errors = self._accounts.failed
-        ok = self._accounts.requests.rows - errors
+        ok = self._accounts.ended - errors
         emit("tick", at_ns=now_ns, ok=ok, errors=errors, connections=self._shared.connected)
 
-    def _write_report(self, start_ns: int, window: Window, cpu: tuple[float, float]) -> None:
+    def _write_report(self, start_ns: int, window: Window, use: Use) -> None:
         """Write the report, which appears whole or not at all."""
-        report = {
+        config = self._config
+        report: dict[str, object] = {
             "format": 1,
             "start_ns": start_ns,
             "window_start_ns": window.start_ns,
             "window_end_ns": window.end_ns,
             "connections_opened": self._shared.opened,
-            "cpu_user_s": cpu[0],
-            "cpu_system_s": cpu[1],
+            "cpu_user_s": use.user_s,
+            "cpu_system_s": use.system_s,
+            "processes": [entry(use, config.connections, None if config.per_request else self._memory_bytes)],
             **self._accounts.close(),
         }
         out = self._folder / "out"

@@ -50,7 +50,7 @@ class ConstantRate:
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of a load one of several processes makes: of a numbered whole, index, index + of, index + 2 of, …"""
+    """Which part of a load one of several processes makes: of a numbered whole, every `of`-th from `index` on."""
 
     index: int = 0
     of: int = 1

@@ -193,7 +193,11 @@ def test_the_test_of_gaps_tells_what_is_not_exponential(bad: str) -> None:
 def test_a_poisson_schedule_is_the_same_each_time_and_another_for_another_seed_or_process() -> None:
     of = config(500, arrivals="poisson")
     assert all_times(of) == all_times(of)
-    others = [all_times(config(500, arrivals="poisson", seed=2)), all_times(of, Share(0, 2)), all_times(of, Share(1, 2))]
+    others = [
+        all_times(config(500, arrivals="poisson", seed=2)),
+        all_times(of, Share(0, 2)),
+        all_times(of, Share(1, 2)),
+    ]
     assert all(not set(all_times(of)) & set(other) for other in others)
     assert not set(others[1]) & set(others[2])
 
