@@ -80,7 +80,7 @@ def shares(config: Config) -> list[Config]:
                 processes=1,
                 connections=connections,
                 sources=config.sources[first:] + config.sources[:first],
-                connect_rate_per_s=config.connect_rate_per_s / count,
+                connect_rate_per_s=max(config.connect_rate_per_s / count, 0.001),
                 wait_for_start=True,
             )
         )

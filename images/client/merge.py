@@ -7,6 +7,8 @@ together. What must be equal (the window's edges) is checked, and so is that eve
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from client import growth
+
 Report = Mapping[str, Any]
 _Merge = Callable[[Sequence[Any]], Any]
 
@@ -99,20 +101,6 @@ def _unless_none(rule: _Merge) -> _Merge:
     return lambda values: None if all(value is None for value in values) else rule(values)
 
 
-def _growth(parts: Sequence[Report]) -> dict[str, Any]:
-    """The crew's first failure is that of the process which met one with the fewest connections open.
-
-    Processes grow in step, each by its share, so as many were open in each of the others at that time.
-    """
-    failed = [part for part in parts if part["first_failed_at"] is not None]
-    first = min(failed, key=lambda part: int(part["first_failed_at"]), default=None)
-    return {
-        **{name: sum(part[name] for part in parts) for name in ("begun", "served", "held")},
-        "first_failed_at": None if first is None else first["first_failed_at"] * len(parts),
-        "failure": None if first is None else first["failure"],
-    }
-
-
 _PHASE = _record(
     {
         **dict.fromkeys(("from_ns", "to_ns", "rate_per_s"), _same),
@@ -153,6 +141,6 @@ _REPORT: Mapping[str, _Merge] = {
     "processes": _concatenated,
     "phases": _each(_PHASE),
     "mix": _each(_MIX_SHARE),
-    "growth": _unless_none(_growth),
+    "growth": _unless_none(growth.merged),
     "histograms": _histograms,
 }
