@@ -76,7 +76,7 @@ def memory_per_connection_bytes(usage: ServiceUsage) -> float | None:
     Pages of files are left out: programs and libraries are there once, whatever number of connections, and a
     service's share of them moves with who else on the host has them mapped.
     """
-    return _slope(usage, _held_bytes)
+    return _slope(usage, held_at)
 
 
 def cgroup_bytes_per_connection(usage: ServiceUsage) -> float | None:
@@ -84,7 +84,8 @@ def cgroup_bytes_per_connection(usage: ServiceUsage) -> float | None:
     return _slope(usage, lambda look: look.cgroup_bytes)
 
 
-def _held_bytes(look: MemoryLook) -> int | None:
+def held_at(look: MemoryLook) -> int | None:
+    """What a service held at a look, bytes: of its own, and of the kernel for its connections; None where it is not told."""
     parts = (look.pss_bytes, look.page_table_bytes, look.socket_queued_bytes)
     if look.pss_file_bytes is None or any(part is None for part in parts):
         return None

@@ -54,6 +54,8 @@ def _of_client(client: ClientReport) -> Values:
         "served_connections": client.connections_served,
         "starved_connections": client.connections_starved,
         "connections_lost": client.connections_lost,
+        "connections_held": client.growth.held if client.growth else None,
+        "connections_at_failure": client.growth.first_failed_at if client.growth else None,
         "in_flight": _ratio(client.in_flight_integral_s, window_s),
     }
 

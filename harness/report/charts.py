@@ -97,7 +97,7 @@ def _chart(study: Study, lead: Lead) -> Chart | None:
         id=lead.metric,
         title=metric.title + (" (at saturation)" if saturated else ""),
         note=lead.note + (" In a closed loop it follows from connections ÷ throughput." if follows else ""),
-        sides=_sides(study),
+        sides=sides_of(study),
         x=_x_axis(study),
         x_title=_x_title(study),
         y=y,
@@ -191,7 +191,8 @@ def _runs(study: Study, point: Point, metric: str, size: float) -> Iterable[dict
         }
 
 
-def _sides(study: Study) -> tuple[str, ...]:
+def sides_of(study: Study) -> tuple[str, ...]:
+    """The levels of the series factor, or the models where there is none."""
     if study.axes.series:
         return study.run.plan.factors[study.axes.series]
     return tuple(dict.fromkeys(row.planned.trial.model_name for row in study.rows))
@@ -227,7 +228,7 @@ def _littles_law(study: Study) -> Chart | None:
         id="littles_law",
         title="Little's law: requests in flight = throughput × response time",
         note="Every trial is a dot, measured in two ways; off the line by more than 2 % it is marked.",
-        sides=_sides(study),
+        sides=sides_of(study),
         x=log_axis(titles[0], min(values), max(values)),
         x_title=titles[0],
         y=log_axis(titles[1], min(values), max(values)),

@@ -26,6 +26,8 @@ def make_sections(study: Study) -> list[Section]:
 
 
 def _sections() -> tuple[Callable[[Study], Section | None], ...]:
-    from harness.report.why import why_section  # what makes a section knows its type
+    from harness.report.rates import rates_section  # what makes a section knows its type
+    from harness.report.slopes import slopes_section
+    from harness.report.why import why_section
 
-    return (why_section,)
+    return (rates_section, why_section, slopes_section)

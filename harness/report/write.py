@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.analysis.frames import csv_bytes, parquet_bytes, summary_frame, trials_frame
+from harness.analysis.frames import csv_bytes, parquet_bytes, parts_frame, summary_frame, trials_frame
 from harness.analysis.study import Study, make_study
 from harness.report.answer import make_answer
 from harness.report.charts import make_charts
 from harness.report.markdown import render_markdown
 from harness.report.page import render_page
+from harness.report.rates import rates_chart
 from harness.report.svg import draw
 from harness.report.tables import SummaryTable, terminal_table
 
@@ -48,11 +49,13 @@ def make_report(run: Path) -> Report:
 
 
 def _files(study: Study) -> Iterator[tuple[str, bytes]]:
-    charts = make_charts(study)
+    charts = [*make_charts(study), *([by_rate] if (by_rate := rates_chart(study)) is not None else [])]
     yield "index.html", render_page(study, charts).encode()
     yield "report.md", render_markdown(study, charts).encode()
     yield "trials.parquet", parquet_bytes(trials_frame(study))
     yield "summary.csv", csv_bytes(summary_frame(study))
+    if any(row.parts for row in study.rows):
+        yield "phases.csv", csv_bytes(parts_frame(study))
     for chart in charts:
         yield f"charts/{chart.id}.svg", draw(chart).encode()
 

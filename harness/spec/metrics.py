@@ -190,6 +190,21 @@ _ALL: tuple[Metric, ...] = (
         summary=True,
     ),
     Metric(
+        "connections_held",
+        "Connections held",
+        "count",
+        "higher",
+        "Kind `hold` with growth: connections open and answered on at the window's end, those held from the start and new ones.",
+        summary=True,
+    ),
+    Metric(
+        "connections_at_failure",
+        "Connections at the first failure",
+        "count",
+        "higher",
+        "Kind `hold` with growth: connections open when the first new one failed to be answered; empty where all were.",
+    ),
+    Metric(
         "in_flight",
         "Requests in flight, N",
         "requests",
