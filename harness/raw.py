@@ -238,7 +238,8 @@ class Sample(Record):
         None, description="Memory limit of its cgroup; none: no limit, or no cgroup."
     )
     memory_limit_hits: int | None = Field(
-        None, description="How often its cgroup ran into the limit (v2: events `max`; v1: failcnt)."
+        None,
+        description="How often its cgroup ran into the limit (v2: events `max`; v1: failcnt, of memory and of memory with swap).",
     )
     oom_kills: int | None = Field(None, description="Processes of its cgroup that the kernel killed for memory.")
 

@@ -11,12 +11,24 @@ class Files(NamedTuple):
     """Where a version of cgroups says it, and under which name."""
 
     limit: str
-    hits: tuple[tuple[str, str], ...]  # the first that there is
+    hits: tuple[tuple[str, str], ...]
+    add: bool  # the hits: all that there are, or the first
     kills: tuple[str, str]
 
 
-V2 = Files("memory.max", (("memory.events.local", "max"), ("memory.events", "max")), ("memory.events", "oom_kill"))
-V1 = Files("memory.limit_in_bytes", (("memory.failcnt", ""),), ("memory.oom_control", "oom_kill"))
+V2 = Files(
+    limit="memory.max",
+    hits=(("memory.events.local", "max"), ("memory.events", "max")),
+    add=False,
+    kills=("memory.events", "oom_kill"),
+)
+V1 = Files(
+    limit="memory.limit_in_bytes",
+    # Memory and swap together have a limit of their own. Where it is the same, it is met first, and alone counts.
+    hits=(("memory.failcnt", ""), ("memory.memsw.failcnt", "")),
+    add=True,
+    kills=("memory.oom_control", "oom_kill"),
+)
 
 
 class MemoryWall(NamedTuple):
@@ -56,8 +68,9 @@ class MemoryLimit:
         return MemoryWall(self._limit_bytes, hits, _number(f"{self._folder}/{name}", key))
 
     def _hits(self) -> int | None:
-        known = (_number(f"{self._limited}/{name}", key) for name, key in self._files.hits)
-        return next((number for number in known if number is not None), None)
+        read = (_number(f"{self._limited}/{name}", key) for name, key in self._files.hits)
+        known = [number for number in read if number is not None]
+        return sum(known if self._files.add else known[:1]) if known else None
 
 
 def _number(path: str, key: str) -> int | None:

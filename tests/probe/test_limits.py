@@ -45,6 +45,7 @@ TREES: dict[str, tuple[str, list[dict[str, str]], MemoryWall]] = {
         MemoryWall(None, None, 2),
     ),
     "v1, none": ("v1", [v1(NO_LIMIT["v1"].strip())], MemoryWall(None, None, 0)),
+    "v1, with swap": ("v1", [v1("4096", 7, 2) | {"memory.memsw.failcnt": "5\n"}], MemoryWall(4096, 12, 2)),
     "v1, of a kernel that counts no kills": ("v1", [v1("4096", 7, None)], MemoryWall(4096, 7, None)),
 }
 
