@@ -9,50 +9,30 @@ Nobody is left behind: workers ask the kernel to be killed when the first proces
 end of a worker's pipe before it has said `done` ends the whole client.
 """
 
-import ctypes
 import gc
 import json
 import os
 import selectors
+import shutil
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from client.config import Config
 from client.errors import CannotRunError
 from client.events import emit
 from client.merge import UnlikeError, merge
 from client.schedule import Share
+from client.worker import Work, Worker, become, carry_out
 
-Work = Callable[[Config, Path, Share], int]
-"""A worker's whole life, from its configuration and folder to its exit status."""
-
-_PR_SET_PDEATHSIG = 1
 _POLL_S = 0.005  # how often a file is looked for
 _HAND_OVER_NS = 30_000_000  # from the first process's word to every worker's first request
 _PATIENCE_S = 60.0  # with somebody who is to put a file there, as in a client of one process
 _GRACE_S = 30.0  # beyond what a stage takes by the configuration
 
 _clock = time.monotonic_ns
-
-
-@dataclass
-class _Worker:
-    """One process of the crew, as the first one sees it."""
-
-    name: str  # "client process 2 of 3"
-    pid: int
-    pipe: int  # what it says
-    folder: Path
-    unread: bytes = b""
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)  # its events by name
-    ticks: deque[dict[str, Any]] = field(default_factory=deque)
-    last_tick: dict[str, Any] = field(default_factory=lambda: {"at_ns": 0, "ok": 0, "errors": 0, "connections": 0})
-    reaped: bool = False
 
 
 def run(config: Config, folder: Path, work: Work) -> None:
@@ -94,7 +74,7 @@ class Crew:
     def __init__(self, config: Config, folder: Path) -> None:
         self._config = config
         self._folder = folder
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._selector = selectors.DefaultSelector()
 
     def live(self, work: Work) -> None:
@@ -123,6 +103,7 @@ class Crew:
 
     def _fork(self, work: Work) -> None:
         count, cpus, own_pid = self._config.processes, sorted(os.sched_getaffinity(0)), os.getpid()
+        shutil.rmtree(self._folder / "workers", ignore_errors=True)  # a start that an earlier run left there
         gc.freeze()  # what is there now stays for good: no collection shall copy its pages
         for number, config in enumerate(shares(self._config)):
             folder = self._folder / "workers" / str(number)
@@ -130,10 +111,10 @@ class Crew:
             reads, writes = os.pipe()
             pid = os.fork()
             if pid == 0:
-                _be_worker(own_pid, writes, {cpus[number]} if len(cpus) >= count else set(cpus))
-                _work(work, config, folder, Share(number, count))
+                become(own_pid, writes, {cpus[number]} if len(cpus) >= count else set(cpus))
+                carry_out(work, config, folder, Share(number, count))
             os.close(writes)
-            worker = _Worker(f"client process {number + 1} of {count}", pid, reads, folder)
+            worker = Worker(f"client process {number + 1} of {count}", pid, reads, folder)
             self._workers.append(worker)
             self._selector.register(reads, selectors.EVENT_READ, worker)
 
@@ -188,15 +169,15 @@ class Crew:
     def _listen(self, most_s: float) -> None:
         """Take in what workers have said by now, or say within this time."""
         for key, _ in self._selector.select(most_s):
-            worker: _Worker = key.data
+            worker: Worker = key.data
             said = os.read(worker.pipe, 1 << 16)
             if not said:
                 self._selector.unregister(worker.pipe)
-                _reap(worker)
+                worker.reap()
                 continue
             *lines, worker.unread = (worker.unread + said).split(b"\n")
             for line in lines:
-                _hear(worker, json.loads(line))
+                worker.hear(json.loads(line))
         self._tick()
 
     def _tick(self) -> None:
@@ -221,56 +202,6 @@ class Crew:
         out = self._folder / "out"
         out.mkdir(exist_ok=True)
         _write_whole(out / "client.json", json.dumps(merged))
-
-
-def _hear(worker: _Worker, event: dict[str, Any]) -> None:
-    """Take in one event.
-
-    Raises:
-        CannotRunError: it is an error.
-    """
-    if event["event"] == "error":
-        raise CannotRunError(f"{worker.name}: {event['message']}")
-    if event["event"] == "tick":
-        worker.ticks.append(event)
-    else:
-        worker.told[event["event"]] = event
-
-
-def _reap(worker: _Worker) -> None:
-    """Take note of a worker's end.
-
-    Raises:
-        CannotRunError: it came before its work was done.
-    """
-    _, status = os.waitpid(worker.pid, 0)
-    worker.reaped = True
-    code = os.waitstatus_to_exitcode(status)
-    if code == 0 and "done" in worker.told:
-        return
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}, and said nothing"
-    raise CannotRunError(f"{worker.name} (pid {worker.pid}) {how}; the others were ended, nothing is reported")
-
-
-def _be_worker(parent_pid: int, pipe: int, cpus: Iterable[int]) -> None:
-    """What makes a fork of the first process a worker: its output, its CPUs, and that it dies with the first."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:  # it died before we could ask
-        os._exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all; the first process ends the others
-    os.dup2(pipe, 1)
-    os.close(pipe)
-    os.sched_setaffinity(0, cpus)
-
-
-def _work(work: Work, config: Config, folder: Path, share: Share) -> NoReturn:
-    """Never return into the first process's code, whatever happens."""
-    status = 1
-    try:
-        status = work(config, folder, share)
-    finally:
-        os._exit(status)
 
 
 def _write_whole(path: Path, text: str) -> None:

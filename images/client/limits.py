@@ -21,8 +21,13 @@ def make_room(config: Config) -> None:
     """Raise the soft limit of open files as far as one process's share of the connections needs.
 
     Raises:
-        CannotRunError: the hard limit is too low, or there are fewer local ports than connections.
+        CannotRunError: the hard limit is too low, there are fewer local ports than connections, or fewer connections than
+            processes.
     """
+    if config.processes > config.connections:
+        raise CannotRunError(
+            f"{config.processes} processes cannot share {config.connections} connections; each needs one"
+        )
     connections = most_connections(config)
     _make_room_for_files(connections, config.processes)
     ports, addresses = local_ports(), max(len(config.sources), 1)

@@ -223,6 +223,12 @@ def test_a_connection_per_request_works_from_several_processes(tmp_path: Path) -
     assert report.connections_served == 4
 
 
+def test_more_processes_than_connections_are_an_error(tmp_path: Path) -> None:
+    ended = run(tmp_path, url="http://127.0.0.1:1/", processes=3, connections=2)
+    assert ended.status == 1
+    assert "3 processes cannot share 2 connections" in ended.events[0]["message"]
+
+
 @pytest.mark.parametrize(
     ("connections", "processes", "parts"),
     [(8, 3, [3, 3, 2]), (6, 6, [1] * 6), (100_000, 6, [16_667] * 4 + [16_666] * 2)],
