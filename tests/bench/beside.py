@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,28 +141,30 @@ def run_wrk(port: int, connections: int, seconds: float, core: int) -> Measured:
     return Measured(int(found[1]), usage.ru_utime + usage.ru_stime, float(found[2]))
 
 
-def alternate(pairs: int, ours: Callable[[], Side], theirs: Callable[[], Side]) -> tuple[list[Side], list[Side]]:
-    """Both sides in turn, the order of each pair alternating.
+def rounds(sides: Mapping[str, Callable[[], Side]], number: int) -> dict[str, list[Side]]:
+    """Each side once a round, in an order that rotates.
 
-    A pair of which a run did not measure what was asked (the machine stood still, say) is said and made again, a few times.
+    A round of which a run did not measure what was asked (the machine stood still, say) is said and made again, a few times.
 
     Raises:
         NotMeasuredError: too many were.
     """
-    done: tuple[list[Side], list[Side]] = ([], [])
-    broken = 0
-    while len(done[0]) < pairs:
+    found: dict[str, list[Side]] = {name: [] for name in sides}
+    names, broken, done = list(sides), 0, 0
+    while done < number:
+        at = (done + broken) % len(names)
         try:
-            turn = [(0, ours()), (1, theirs())] if len(done[0]) % 2 else [(1, theirs()), (0, ours())]
+            one = {name: sides[name]() for name in names[at:] + names[:at]}
         except NotMeasuredError as error:
             broken += 1
             if broken > MOST_BROKEN:
                 raise
-            say(f"a pair is made again: {error}")
+            say(f"a round is made again: {error}")
             continue
-        for side, run in turn:
-            done[side].append(run)
-    return done
+        for name, value in one.items():
+            found[name].append(value)
+        done += 1
+    return found
 
 
 def options_of(

@@ -7,11 +7,11 @@ number of workers get as many as there are connections. Run it alone: `python -m
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-from tests.bench.beside import MOST_BROKEN, NotMeasuredError, Ratio, missing_tools, nginx, options_of, run_wrk, say
+from tests.bench.beside import Ratio, missing_tools, nginx, options_of, rounds, run_wrk, say
 from tests.bench.servers import Model, Watched, serving
 
 CANARY = "nginx"
@@ -42,30 +42,6 @@ def measure(server: Watched, connections: int, seconds: float, core: int) -> flo
     before_s = server.settled_cpu_s()
     done = run_wrk(server.port, connections, seconds, core)
     return done.requests / (server.settled_cpu_s() - before_s)
-
-
-def rounds(sides: Mapping[str, Callable[[], float]], number: int) -> dict[str, list[float]]:
-    """Each side once a round, in an order that rotates. A round that did not measure what was asked is made again.
-
-    Raises:
-        NotMeasuredError: too many did not.
-    """
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    names, broken, done = list(sides), 0, 0
-    while done < number:
-        at = (done + broken) % len(names)
-        try:
-            one = {name: sides[name]() for name in names[at:] + names[:at]}
-        except NotMeasuredError as error:
-            broken += 1
-            if broken > MOST_BROKEN:
-                raise
-            say(f"a round is made again: {error}")
-            continue
-        for name, value in one.items():
-            found[name].append(value)
-        done += 1
-    return found
 
 
 def compare(connections: int, number: int, seconds: float) -> bool:

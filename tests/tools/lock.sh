@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes requirements/runtime.txt and dev.txt again from pyproject.toml, for every supported Python, system and
+# Makes requirements/runtime.txt, dev.txt and bench.txt again from pyproject.toml, for every supported Python, system and
 # architecture at once, with hashes. uv comes from the index into a throw-away environment. --upgrade as $1: newest versions.
 set -eu
 cd -P -- "$(dirname -- "$0")/../.."
@@ -15,10 +15,11 @@ if [ -n "${PIP_CERT:-}" ] && [ -z "${SSL_CERT_FILE:-}" ]; then export SSL_CERT_F
 if [ -n "${PIP_INDEX_URL:-}" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then export UV_DEFAULT_INDEX="$PIP_INDEX_URL"; fi
 
 compile() {
-    "$tools/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+    "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --only-binary :all: --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$@"
 }
 
-compile "$@" --output-file requirements/runtime.txt
-compile "$@" --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+compile pyproject.toml "$@" --output-file requirements/runtime.txt
+compile pyproject.toml "$@" --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+compile "$@" --group bench --output-file requirements/bench.txt # apart: Locust patches the standard library
 git --no-pager diff --stat -- requirements

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -24,10 +24,12 @@ ENGINE_OR_BROWSER = (*PYTEST, "-m", "(docker or browser) and not soak", "--sessi
 SOAK = (*PYTEST, "-m", "soak", "--timeout=3600", "--session-timeout=14400")
 CHECK = ("make", "check")
 EXIT_CANNOT_RUN = 3
+BENCH_RUN = ".ceiling/bench/run.json"  # what the gates measured, for `make accuracy RUN=…`
 ENGINE_DEADLINE_S = 1500  # the script itself gives up earlier
 
 # The commands that tests and benchmarks call, by the Debian package that brings each.
 PACKAGES = {"chromium": "chromium", "wrk": "wrk", "nginx": "nginx-light", "shellcheck": "shellcheck", "curl": "curl"}
+BENCH_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "h2load": "nghttp2-client"}
 
 
 class MachineError(Exception):
@@ -47,9 +49,10 @@ def main(arguments: Sequence[str]) -> int:
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        install_packages()
+        install_packages(BENCH_PACKAGES if what == "bench" else PACKAGES)
         with nullcontext() if what == "bench" else docker_engine():
-            return run_all(all_steps[what])
+            status = run_all(all_steps[what])
+            return EXIT_CANNOT_RUN if what == "bench" and status == EXIT_CANNOT_RUN else min(status, 1)
     except MachineError as error:
         print(f"make {what}: {error}", file=sys.stderr)
         return EXIT_CANNOT_RUN
@@ -59,26 +62,31 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def benchmarks() -> list[Sequence[str]]:
-    """Every program of tests/bench/; each says by its exit status whether its bars are met."""
+    """The gates, then every other program of tests/bench/; each says by its exit status whether its bars are met."""
     modules = sorted((ROOT / "tests" / "bench").glob("*.py"))
-    return [
+    gates = [
+        (sys.executable, "tests/tools/bench_environment.py"),
+        (sys.executable, "-m", "tests.bench.gates", "--json", BENCH_RUN),
+    ]
+    others = [
         (sys.executable, "-m", f"tests.bench.{path.stem}")
         for path in modules
         if '__name__ == "__main__"' in path.read_text()
     ]
+    return [*gates, *others]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def install_packages() -> None:
-    """Bring the commands that the tests call.
+def install_packages(packages_of: Mapping[str, str]) -> None:
+    """Bring the commands that the tests or benchmarks call, each by its package.
 
     Raises:
         MachineError: some are missing and may not or could not be installed.
     """
-    missing = _missing()
+    missing = _missing(packages_of)
     if not missing:
         return
     packages = " ".join(missing)
@@ -88,13 +96,13 @@ def install_packages() -> None:
     with no_services_started():
         update_lists()
         apt_get("install", "--no-install-recommends", *missing)
-    if still := " ".join(_missing()):
+    if still := " ".join(_missing(packages_of)):
         raise MachineError(f"apt-get installed no command for {still}; install it by hand, then run this again")
 
 
-def _missing() -> list[str]:
+def _missing(packages_of: Mapping[str, str]) -> list[str]:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
-    return [package for command, package in PACKAGES.items() if shutil.which(command, path=path) is None]
+    return [package for command, package in packages_of.items() if shutil.which(command, path=path) is None]
 
 
 def update_lists() -> None:
@@ -168,11 +176,11 @@ def docker_engine() -> Iterator[None]:
 
 
 def run_all(steps: Sequence[Sequence[str]]) -> int:
-    """Run every step, also after one failed, and print which did."""
-    failed = [step for step in steps if run(step) != 0]
-    for step in failed:
+    """Run every step, also after one failed, and print which did; 3 where each of those ended with 3, else 1."""
+    failed = [(step, status) for step in steps if (status := run(step))]
+    for step, _ in failed:
         print(f"failed: {' '.join(step)}", file=sys.stderr)
-    return 1 if failed else 0
+    return min((1 if status != EXIT_CANNOT_RUN else status for _, status in failed), default=0)
 
 
 def run(argv: Sequence[str]) -> int:
