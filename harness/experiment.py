@@ -1,16 +1,18 @@
 """The one orchestrator: a spec goes in, stored results and a report come out."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness import store
+from harness.attempts import Attempts
+from harness.course import Course
 from harness.errors import ResultError, SpecError
 from harness.interrupt import Interruptible
-from harness.plan import EXPECTED_OVERHEAD_S, Plan, PlannedTrial, estimate_s, make_plan
+from harness.plan import Plan, make_plan
 from harness.report import Report, make_report
 from harness.result import State, TrialResult
 from harness.resume import resumable
@@ -18,7 +20,6 @@ from harness.runtime.base import make_owner
 from harness.spec.load import load_experiment, load_used_models
 from harness.stage import Places, Stage, Wanted, set_stage
 from harness.terminal import Display
-from harness.trial import run_trial
 
 NAME = re.compile(r"(?!latest$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -119,24 +120,19 @@ def _settle_environment(run: Path, plan: Plan, stage: Stage, begun: datetime) ->
 def _run_trials(
     run: Path, plan: Plan, stage: Stage, iterations_per_us: float, retry: bool, display: Display
 ) -> Iterator[TrialResult]:
-    """Every trial of the plan that is not there yet, in order; those that are there come first."""
+    """Every trial of the plan that is needed and not there yet, in order; those that are there come first."""
     again = ("void", "failed") if retry else ("void",)
-    done = {trial.id: trial for trial in store.read_trials(run) if trial.state not in again}
-    yield from done.values()
-    to_run = [planned for planned in plan.trials if planned.id not in done]
-    overheads_s = [trial.overhead_s for trial in done.values()]
-    with display.trials(plan, len(done), _left_s(to_run, overheads_s)):
-        for number, planned in enumerate(to_run, start=1):
-            display.trial_begins(planned)
+    done = [trial for trial in store.read_trials(run) if trial.state not in again]
+    yield from done
+    course = Course(run, plan, done, display.say)
+    attempts = Attempts(run, stage, iterations_per_us, display, done)
+    with display.trials(course.at_most, len(done), course.left_s):
+        for planned in course:
+            display.trial_begins(planned, course.at_most)
             store.note(run, "trial begins", id=planned.id)
-            result = run_trial(run, planned, stage, iterations_per_us, display.tick)
+            result = attempts.run(planned)
             store.commit_trial(run, result)
             store.note(run, "trial ends", id=planned.id, state=result.state, reason=result.reason)
-            overheads_s.append(result.overhead_s)
-            display.trial_ends(result, _left_s(to_run[number:], overheads_s))
+            course.add(planned, result)
+            display.trial_ends(result, course.left_s)
             yield result
-
-
-def _left_s(to_run: Sequence[PlannedTrial], overheads_s: Sequence[float]) -> float:
-    overhead_s = sum(overheads_s) / len(overheads_s) if overheads_s else EXPECTED_OVERHEAD_S
-    return estimate_s([planned.trial for planned in to_run], overhead_s)

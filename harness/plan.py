@@ -17,6 +17,10 @@ from harness.spec.model import Model
 from harness.spec.paths import split
 from harness.spec.points import Point, defaults_from, exclusions_of, points, settings_of, trial_at
 
+CANARY = "canary"
+"""The point of the canary's trials, which no combination of levels can be called."""
+
+FEWEST_BLOCKS_WITH_CANARY = 3
 MAX_POINT_LENGTH = 120  # of a file name's 255 bytes
 EXPECTED_OVERHEAD_S = 1.5  # of a trial, until a run's own trials have shown theirs
 
@@ -27,9 +31,9 @@ class PlannedTrial(Record):
     id: str = Field(
         description="Readable, stable, unique; a folder name: the point and the repeat (`model-ppc.connections-32.r1`)."
     )
-    point: str = Field(description="The id without the repeat: what repeats are pooled under.")
+    point: str = Field(description="The id without the repeat: what repeats are pooled under; `canary` of the canary.")
     repeat: int = Field(ge=1, description="1 …")
-    block: int = Field(ge=1, description="Each block holds every point once; equal to the repeat.")
+    block: int = Field(ge=1, description="Each block holds every point once, and the canary; equal to the repeat.")
     order: int = Field(ge=1, description="Place in the run's order: 1 …")
     factors: dict[str, str] = Field(description="Factor: label of its level.")
     canary: bool = Field(
@@ -52,6 +56,9 @@ class Plan(Record):
 def make_plan(experiment: Experiment, name: str, models: Mapping[str, Model]) -> Plan:
     """Every trial of a checked experiment: blocks one after the other, each with every point once, shuffled.
 
+    With `until: ranked` these are the blocks that may be run (harness/blocks.py). From 2 points and 3 blocks on each
+    block has a canary, a second trial of the first point, if the spec does not turn it off.
+
     Args:
         experiment: from `load_experiment`.
         name: of the experiment.
@@ -64,6 +71,8 @@ def make_plan(experiment: Experiment, name: str, models: Mapping[str, Model]) ->
     for point in points(factors, exclusions_of(experiment, factors)):
         labels = {factor: level.label for factor, level in zip(factors, point, strict=True)}
         made.append((point_id(names, point), labels, trial_at(experiment.base, settings_of(point), defaults)))
+    if experiment.canary and len(made) > 1 and experiment.blocks >= FEWEST_BLOCKS_WITH_CANARY:
+        made.append((CANARY, *made[0][1:]))
     trials: list[PlannedTrial] = []
     for block in range(1, experiment.blocks + 1):
         for point_name, labels, trial in sorted(made, key=lambda one: _place(experiment.seed, block, one[0])):
@@ -75,6 +84,7 @@ def make_plan(experiment: Experiment, name: str, models: Mapping[str, Model]) ->
                     block=block,
                     order=len(trials) + 1,
                     factors=labels,
+                    canary=point_name == CANARY,
                     trial=trial,
                 )
             )

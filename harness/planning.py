@@ -5,13 +5,14 @@ from pathlib import Path
 
 from harness.plan import EXPECTED_OVERHEAD_S, Plan, estimate_s, make_plan
 from harness.spec.document import as_yaml
+from harness.spec.experiment import Repeats
 from harness.spec.load import load_experiment, load_used_models
 from harness.stage import Places
 from harness.terminal import clock
 
 
 def describe_plan(spec: Path, places: Places) -> Iterator[str]:
-    """The lines that the verb prints: the complete base trial, the trials in their order, the duration.
+    """The lines that the verb prints: the complete base trial, the trials in their order, the least and most time.
 
     Raises:
         SpecError: the spec is wrong.
@@ -39,7 +40,20 @@ def _trials(plan: Plan) -> Iterator[str]:
 
 
 def _duration(plan: Plan) -> str:
-    points, repeats = len({planned.point for planned in plan.trials}), plan.experiment.blocks
-    seconds = estimate_s([planned.trial for planned in plan.trials], EXPECTED_OVERHEAD_S)
-    total = f"{points} points x {repeats} repeats = {len(plan.trials)} trials"
-    return f"estimated: {clock(seconds)} ({total}, {EXPECTED_OVERHEAD_S} s of overhead each), once images are built"
+    most = _length(plan, plan.experiment.blocks)
+    repeats = plan.experiment.repeats
+    if not isinstance(repeats, Repeats):
+        return f"estimated: {most}{_OVERHEAD}"
+    budget = f", or up to {clock(repeats.within.s)}" if repeats.within else ""
+    return f"estimated: {_length(plan, repeats.min)} where all is clear by then, at most {most}{budget}{_OVERHEAD}"
+
+
+_OVERHEAD = f", {EXPECTED_OVERHEAD_S} s of overhead each, once images are built"
+
+
+def _length(plan: Plan, blocks: int) -> str:
+    trials = [planned for planned in plan.trials if planned.block <= blocks]
+    points = len({planned.point for planned in trials if not planned.canary})
+    canary = " and the canary" if any(planned.canary for planned in trials) else ""
+    seconds = estimate_s([planned.trial for planned in trials], EXPECTED_OVERHEAD_S)
+    return f"{clock(seconds)} ({points} points{canary} x {blocks} repeats = {len(trials)} trials)"

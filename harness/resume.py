@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import store
+from harness.blocks import decided, is_open
 from harness.errors import ResultError
 from harness.plan import Plan
 from harness.stage import Places, Stage
@@ -34,8 +35,9 @@ def resumable(spec_text: bytes, plan: Plan, places: Places, stage: Stage) -> Pat
 
 
 def _is_finished(run: Path) -> bool:
-    """Whether every planned trial is done; a record that does not read counts as none."""
-    return all(_state(run, planned.id) in DONE for planned in store.read_plan(run).trials)
+    """Whether every trial that is needed is done; a record that does not read counts as none."""
+    plan, blocks = store.read_plan(run), store.read_blocks(run)
+    return not is_open(plan, blocks) and all(_state(run, planned.id) in DONE for planned in decided(plan, blocks))
 
 
 def _state(run: Path, trial_id: str) -> str | None:

@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from harness.blocks import BlockDecision, Blocks
 from harness.errors import ResultError
 from harness.plan import Plan
 from harness.result import TrialResult
 
 LATEST = "latest"
-StoredRecord = TypeVar("StoredRecord", Plan, TrialResult)
+StoredRecord = TypeVar("StoredRecord", Plan, TrialResult, Blocks)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -192,6 +193,23 @@ def read_environment(run: Path) -> dict[str, Any]:
     path = run / "environment.json"
     content: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     return content
+
+
+def read_blocks(run: Path) -> Blocks:
+    """What was decided about the blocks beyond the least; nothing where nothing was.
+
+    Raises:
+        ResultError: it cannot be read, or is of a newer format.
+    """
+    path = run / "blocks.json"
+    return _read(path, Blocks) if path.is_file() else Blocks()
+
+
+def commit_decision(run: Path, decision: BlockDecision) -> Blocks:
+    """Add to `blocks.json`, atomically, what was decided before a block; gives all that was."""
+    blocks = Blocks(decisions=(*read_blocks(run).decisions, decision))
+    write_atomically(run / "blocks.json", blocks.model_dump_json(indent=1).encode() + b"\n")
+    return blocks
 
 
 def _read(path: Path, kind: type[StoredRecord]) -> StoredRecord:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from harness.analysis.compare import BREAKING, ENDING
 from harness.events import Tick
-from harness.plan import Plan, PlannedTrial
+from harness.plan import PlannedTrial
 from harness.raw import ClientReport
 from harness.report import Report
 from harness.result import TrialResult
@@ -27,7 +27,7 @@ class Display:
         self._console = console or Console(stderr=True, highlight=False)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._total = 0
+        self._total = self._ended = 0
         self._left_s = 0.0
         self._last: Tick | None = None
         self._trial_id = ""
@@ -47,9 +47,9 @@ class Display:
             self.say(f"{name}: {took_s:.1f} s")
 
     @contextmanager
-    def trials(self, plan: Plan, done: int, estimate_s: float) -> Iterator[None]:
-        """The live line over all trials of a plan."""
-        self._total, self._left_s = len(plan.trials), estimate_s
+    def trials(self, total: int, done: int, estimate_s: float) -> Iterator[None]:
+        """The live line over all trials of a run; there may be fewer, where it depends on what they show."""
+        self._total, self._ended, self._left_s = total, done, estimate_s
         if not self._console.is_terminal:
             self.say(f"{self._total - done} trials to run, about {clock(estimate_s)}")
             yield
@@ -77,9 +77,11 @@ class Display:
             yield
         self._progress = None
 
-    def trial_begins(self, planned: PlannedTrial) -> None:
-        """A trial starts."""
-        self._trial_id, self._last = planned.id, None
+    def trial_begins(self, planned: PlannedTrial, total: int) -> None:
+        """A trial starts, of so many as the run now has at most."""
+        self._trial_id, self._last, self._total = planned.id, None, total
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, total=total)
         self._update(f"{planned.id}")
 
     def tick(self, tick: Tick) -> None:
@@ -92,9 +94,9 @@ class Display:
 
     def trial_ends(self, result: TrialResult, left_s: float) -> None:
         """A trial is done: its line, and the time left."""
-        self._left_s = left_s
+        self._left_s, self._ended = left_s, self._ended + 1
         style = _STATE_STYLE[result.state]
-        line = f"[{style}]{result.state:>7}[/] {result.order:>4}/{self._total}  {escape(result.id)}"
+        line = f"[{style}]{result.state:>7}[/] {self._ended:>4}/{self._total}  {escape(result.id)}"
         if result.client is not None:
             line += f"  {_came_of_it(result, result.client)}"
         if result.verdict is not None and result.verdict.limited_by not in ("nobody", "unknown"):

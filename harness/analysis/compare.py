@@ -1,15 +1,17 @@
 """Side against side at one place of the experiment, and what may be said of it.
 
 A place is a level of x within a panel. Sides are the levels of the series factor. The side with the best mean leads;
-whether that means anything is said by the ratios to the others, on the log scale, paired by block.
+whether that means anything is said by the ratios to the others, on the log scale, paired by block. A difference has to
+be larger than that between two equal sides: the A/A ratio of the canary, by the same metric.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
-from harness.analysis.statistics import RUNS_FOR_INTERVAL, RUNS_FOR_VERDICT, Estimate, Ratio, ratio
+from harness.analysis.canary import canary
+from harness.analysis.sequential import rule_for
+from harness.analysis.statistics import RUNS_FOR_INTERVAL, RUNS_FOR_VERDICT, Estimate, Ratio, Rule, ratio
 from harness.analysis.study import Point, Study
 from harness.spec.metrics import METRICS
 
@@ -34,8 +36,8 @@ class Against:
     ratio: Ratio | None  # None where a run holds no finite value above 0
 
     def behind(self, better: str) -> bool:
-        """Whether the interval says that this side is behind the leader."""
-        if self.ratio is None or not self.ratio.excludes_one:
+        """Whether the interval says that this side is behind the leader, by more than A/A came apart."""
+        if self.ratio is None or not self.ratio.differs:
             return False
         return self.ratio.ratio > 1 if better == "higher" else self.ratio.ratio < 1
 
@@ -88,19 +90,25 @@ def primary_metric(points: Sequence[Point], wanted: str | None = None) -> str:
     return "response_p99_us" if carried else "response_p50_us"
 
 
+Place = tuple[tuple[str, ...], str | None]
+"""Panel, and label of the level of x."""
+
+
 def compare(study: Study) -> tuple[Comparison, ...]:
     """Every place where at least one side has a run that counts, in the order of panels and of x."""
+    found = (_compare(study, *where, points) for where, points in places(study).items())
+    return tuple(comparison for comparison in found if comparison is not None)
+
+
+def places(study: Study) -> dict[Place, list[Point]]:
+    """The sides at each place, in the order of panels and of x."""
     axes = study.axes
 
-    def place(point: Point) -> tuple[tuple[str, ...], str | None]:
-        return axes.panel_of(point.factors), point.factors[axes.x] if axes.x else None
-
-    order: dict[tuple[tuple[str, ...], str | None], int] = {}
+    found: dict[Place, list[Point]] = {}
     for point in sorted(study.points, key=lambda p: (_panel_order(study, p), axes.x_of(p.factors) or 0)):
-        order.setdefault(place(point), len(order))
-    ordered = sorted(study.points, key=lambda point: order[place(point)])
-    found = (_compare(study, *where, list(points)) for where, points in groupby(ordered, key=place))
-    return tuple(comparison for comparison in found if comparison is not None)
+        x = point.factors[axes.x] if axes.x else None
+        found.setdefault((axes.panel_of(point.factors), x), []).append(point)
+    return found
 
 
 def _panel_order(study: Study, point: Point) -> tuple[int, ...]:
@@ -116,21 +124,34 @@ def _compare(study: Study, panel: tuple[str, ...], x: str | None, points: list[P
         return None
     sides.sort(key=lambda side: (side[1].at_least, -side[1].mean if better == "higher" else side[1].mean))
     (leader, best), rest = sides[0], sides[1:]
-    seed = study.run.plan.experiment.seed
+    rule = rule_at(study, metric, len(points))
     others = tuple(
-        Against(study.axes.series_of(point.factors), ratio(_pairs(leader, point, metric), seed)) for point, _ in rest
+        Against(study.axes.series_of(point.factors), ratio_of(study, leader, point, metric, rule)) for point, _ in rest
     )
     empty = tuple(study.axes.series_of(point.factors) for point in points if point.estimates[metric] is None)
     name = study.axes.series_of(leader.factors)
-    listed = metric in DAMAGE or (bool(others) and not best.mean)
+    listed = ranks_nobody(metric) or (bool(others) and not best.mean)
     outcome = "listed" if listed else _outcome(others, better)
     named = tuple((study.axes.series_of(point.factors), point, found) for point, found in sides)
     return Comparison(panel, x, metric, name, leader, best, others, empty, outcome, named)
 
 
-def _pairs(one: Point, other: Point, metric: str) -> list[tuple[float, float]]:
+def ranks_nobody(metric: str) -> bool:
+    """Whether sides are only listed by it."""
+    return metric in DAMAGE
+
+
+def rule_at(study: Study, metric: str, sides: int) -> Rule:
+    """How sure a ratio has to be at a place with so many sides, and how large."""
+    equal = canary(study, metric)
+    return rule_for(study.run.plan.experiment, sides, equal.bound if equal else 0.0)
+
+
+def ratio_of(study: Study, one: Point, other: Point, metric: str, rule: Rule) -> Ratio | None:
+    """One side over another, over the blocks that hold a run of both that counts."""
     first, second = one.by_block(metric), other.by_block(metric)
-    return [(first[block], second[block]) for block in sorted(first.keys() & second.keys())]
+    pairs = [(first[block], second[block]) for block in sorted(first.keys() & second.keys())]
+    return ratio(pairs, study.run.plan.experiment.seed, rule)
 
 
 def _outcome(others: Sequence[Against], better: str) -> Outcome:

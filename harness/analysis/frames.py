@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-STATES = ("ok", "marked", "invalid", "failed", "void", "missing", "unreadable")
+STATES = ("ok", "marked", "invalid", "failed", "void", "missing", "unreadable", "not needed")
 
 
 def trials_frame(study: Study) -> "pd.DataFrame":
     """A row per planned trial, in the order in which they ran; what a trial has not is empty.
 
-    Columns: id, point, repeat, block, order; the factors; state, reason, limited_by, evidence, runtime, load_kind,
+    Columns: id, point, repeat, block, order, canary; the factors; state, reason, limited_by, evidence, runtime, load_kind,
     timeout_us, started, elapsed_s; every metric of harness/spec/metrics.py. A percentile beyond the timeout is
     infinite.
     """
@@ -47,6 +47,37 @@ def summary_frame(study: Study) -> "pd.DataFrame":
     return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
+def parts_frame(study: Study) -> "pd.DataFrame":
+    """A row per trial and part of its window, where it had several rates.
+
+    Columns: id, point, repeat; the factors; state; part (1 …), offered_rps, throughput_rps, errors, response_p50_us,
+    response_p99_us, send_lag_p99_us.
+    """
+    import pandas as pd
+
+    names = list(study.run.plan.factors)
+    frame = pd.DataFrame(
+        {
+            "id": row.planned.id,
+            "point": row.planned.point,
+            "repeat": row.planned.repeat,
+            **{name: row.planned.factors[name] for name in names},
+            "state": row.state,
+            "part": number,
+            "offered_rps": part.offered_rps,
+            "throughput_rps": part.throughput_rps,
+            "errors": part.errors,
+            "response_p50_us": part.p50_us,
+            "response_p99_us": part.p99_us,
+            "send_lag_p99_us": part.send_lag_p99_us,
+        }
+        for row in study.rows
+        for number, part in enumerate(row.parts, start=1)
+    )
+    _type_factors(frame, names)
+    return frame
+
+
 def _trial_record(row: Row, names: Iterable[str]) -> dict[str, Any]:
     planned, result = row.planned, row.result
     verdict = result.verdict if result else None
@@ -56,6 +87,7 @@ def _trial_record(row: Row, names: Iterable[str]) -> dict[str, Any]:
         "repeat": planned.repeat,
         "block": planned.block,
         "order": planned.order,
+        "canary": planned.canary,
         **{name: planned.factors[name] for name in names},
         "state": row.state,
         "reason": row.reason,
@@ -73,7 +105,7 @@ def _trial_record(row: Row, names: Iterable[str]) -> dict[str, Any]:
 def _point_record(point: Point, names: Iterable[str]) -> dict[str, Any]:
     record: dict[str, Any] = {"point": point.id, **{name: point.factors[name] for name in names}}
     record |= {"load_kind": point.rows[0].planned.trial.load.kind, "runs": len(point.counted)}
-    record |= {state: point.states[state] for state in STATES}
+    record |= {state.replace(" ", "_"): point.states[state] for state in STATES}
     for metric in SUMMARY_METRICS:
         record |= _columns(metric, point.estimates[metric])
     return record | {"verdict": point.limited_by, "verdict_runs": point.limited_runs, "evidence": point.evidence}

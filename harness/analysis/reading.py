@@ -6,14 +6,15 @@ record written by a newer version stops the reading, because its numbers would b
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.blocks import Blocks, not_needed
 from harness.errors import ResultError
 from harness.plan import Plan, PlannedTrial
 from harness.result import TrialResult
-from harness.store import read_environment, read_plan, read_trial
+from harness.store import read_blocks, read_environment, read_plan, read_trial
 
 COUNTED = ("ok", "marked")
 """States of trials that enter means and comparisons; marked ones are named wherever they do."""
@@ -25,7 +26,7 @@ _FORMAT = TrialResult.model_fields["format"].default
 class Absent:
     """A planned trial without a readable record."""
 
-    state: Literal["missing", "unreadable"]
+    state: Literal["missing", "unreadable", "not needed"]
     reason: str
 
 
@@ -41,6 +42,8 @@ class Run:
     environment: dict[str, Any]
     spec_text: str
     strays: tuple[str, ...] = ()  # folders of trials that the plan does not hold
+    blocks: Blocks = field(default_factory=Blocks)  # what was decided about further blocks
+    damaged: str = ""  # why these decisions cannot be read
 
 
 def read_run(folder: Path) -> Run:
@@ -50,6 +53,7 @@ def read_run(folder: Path) -> Run:
         ResultError: there is no readable plan.
     """
     plan, environment = read_plan(folder), _environment(folder)
+    blocks, damaged = _blocks(folder)
     about = environment.get("run")
     stated = about.get("id") if isinstance(about, dict) else None
     return Run(
@@ -58,23 +62,28 @@ def read_run(folder: Path) -> Run:
         environment=environment,
         spec_text=_spec_text(folder),
         strays=_strays(folder, {planned.id for planned in plan.trials}),
+        blocks=blocks,
+        damaged=damaged,
     )
 
 
-def each_trial(folder: Path, plan: Plan) -> Iterator[tuple[PlannedTrial, Found]]:
+def each_trial(folder: Path, plan: Plan, blocks: Blocks) -> Iterator[tuple[PlannedTrial, Found]]:
     """Every planned trial with what is stored of it, one at a time: histograms of a long run fill gigabytes.
 
     Raises:
         ResultError: a trial was stored by a newer version.
     """
+    unneeded = not_needed(plan, blocks)
     for planned in plan.trials:
-        yield planned, _read_trial(folder, planned)
+        yield planned, _read_trial(folder, planned, planned.id in unneeded)
 
 
-def _read_trial(folder: Path, planned: PlannedTrial) -> Found:
+def _read_trial(folder: Path, planned: PlannedTrial, unneeded: bool) -> Found:
     path = folder / "trials" / planned.id / "trial.json"
     if not path.is_file():
         begun = path.parent.is_dir()
+        if unneeded:
+            return Absent("not needed", "left out by the decision before its block")
         return Absent("missing", "it was begun and did not finish" if begun else "it was not run")
     try:
         trial = read_trial(path)
@@ -97,6 +106,13 @@ def _refuse_newer(path: Path) -> None:
             f"{path}: written in format {stored}, and this version reads format {_FORMAT};"
             " make the report with the version that made the run, or a newer one"
         )
+
+
+def _blocks(folder: Path) -> tuple[Blocks, str]:
+    try:
+        return read_blocks(folder), ""
+    except ResultError as error:
+        return Blocks(), str(error)
 
 
 def _environment(folder: Path) -> dict[str, Any]:

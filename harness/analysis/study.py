@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.analysis.axes import Axes, choose_axes
 from harness.analysis.measures import Values, measure
+from harness.analysis.parts import Part, PartEstimate, estimate_parts, parts_of
 from harness.analysis.reading import COUNTED, Absent, Found, Run, each_trial, read_run
 from harness.analysis.statistics import Estimate, estimate
 from harness.plan import PlannedTrial
@@ -26,6 +27,7 @@ class Row:
     reason: str | None
     values: Values
     result: TrialResult | None  # without its histograms, which the values were made from
+    parts: tuple[Part, ...] = ()  # of its window, where it had several rates
 
     @property
     def counted(self) -> bool:
@@ -45,6 +47,7 @@ class Point:
     limited_runs: int
     judged_runs: int
     evidence: str
+    parts: tuple[PartEstimate, ...] = ()  # of the window, where it had several rates
 
     @cached_property
     def counted(self) -> tuple[Row, ...]:
@@ -79,7 +82,12 @@ class Study:
     run: Run
     axes: Axes
     rows: tuple[Row, ...]  # in the order in which the trials ran
-    points: tuple[Point, ...]  # in the order of the spec's levels
+    points: tuple[Point, ...]  # in the order of the spec's levels; the canary is none
+
+    @cached_property
+    def canary(self) -> tuple[Row, ...]:
+        """The canary's trials, by block."""
+        return tuple(row for row in self.rows if row.planned.canary)
 
     @cached_property
     def finished(self) -> tuple[TrialResult, ...]:
@@ -106,24 +114,31 @@ def make_study(folder: Path) -> Study:
         ResultError: it has no readable plan, or a trial was stored by a newer version.
     """
     run = read_run(folder)
-    rows = tuple(_row(planned, found) for planned, found in each_trial(folder, run.plan))
+    return study_of(run, tuple(row_of(planned, found) for planned, found in each_trial(folder, run.plan, run.blocks)))
+
+
+def study_of(run: Run, rows: tuple[Row, ...]) -> Study:
+    """Digest a run from its rows, in the order in which the trials ran; of a run that goes on, those so far."""
     places = {name: {level: at for at, level in enumerate(levels)} for name, levels in run.plan.factors.items()}
 
     def place(row: Row) -> tuple[object, ...]:
         levels = tuple(places[name].get(row.planned.factors.get(name, ""), 0) for name in places)
         return levels, row.planned.point
 
-    ordered = sorted(rows, key=lambda row: (place(row), row.planned.repeat))
+    repeated = (row for row in rows if not row.planned.canary)
+    ordered = sorted(repeated, key=lambda row: (place(row), row.planned.repeat))
     points = tuple(_point(tuple(group), run.plan.experiment.seed) for _, group in groupby(ordered, key=place))
     return Study(run, choose_axes(run.plan), rows, points)
 
 
-def _row(planned: PlannedTrial, found: Found) -> Row:
+def row_of(planned: PlannedTrial, found: Found) -> Row:
+    """A planned trial with what came of it."""
     if isinstance(found, Absent):
         return Row(planned, found.state, found.reason, dict.fromkeys(METRICS), None)
-    client = found.client.model_copy(update={"histograms": {}}) if found.client else None
+    client = found.client.model_copy(update={"histograms": {}, "phases": ()}) if found.client else None
     slim = found.model_copy(update={"client": client})
-    return Row(planned, found.state, found.reason, measure(found), slim)
+    parts = parts_of(found.client) if found.client else ()
+    return Row(planned, found.state, found.reason, measure(found), slim, parts)
 
 
 def _point(rows: tuple[Row, ...], seed: int) -> Point:
@@ -143,6 +158,7 @@ def _point(rows: tuple[Row, ...], seed: int) -> Point:
         limited_runs=runs,
         judged_runs=len(verdicts),
         evidence=next((verdict.evidence for verdict in verdicts if verdict.limited_by == limited_by), ""),
+        parts=estimate_parts([row.parts for row in counted if row.parts], seed, timeout_us),
     )
 
 

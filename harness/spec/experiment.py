@@ -8,7 +8,7 @@ every field carries a description.
 import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from harness.spec.foreign import Server, name_of
 from harness.spec.metrics import METRICS, SUMMARY_METRICS
@@ -134,8 +134,28 @@ class Repeats(Record):
         description="A point is done when its place among the sides it is compared with is known, or can matter no more.",
     )
     within: Annotated[Duration, Between("1 s", "1000 h")] | None = Field(
-        None, description="Time budget: no further block is begun that would end after it, from the run's start."
+        None,
+        description="Time budget of all trials together: beyond `min`, no block is begun that is expected to end after it. The time between an interrupt and RESUME=1 does not count.",
     )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Repeats":
+        if self.max < self.min:
+            raise ValueError(f"`max` is {self.max} and `min` is {self.min}; write `max` as {self.min} or more")
+        return self
+
+
+TAGS = ("<fixed>", "<ranked>")
+
+
+def _which(value: object) -> str:
+    return "<ranked>" if isinstance(value, dict | Repeats) else "<fixed>"
+
+
+RepeatsOfASpec = Annotated[
+    Annotated[int, Field(ge=1, le=1000), Tag("<fixed>")] | Annotated[Repeats, Tag("<ranked>")], Discriminator(_which)
+]
+"""What `repeats` may be: a number, or as many as the ranking needs."""
 
 
 class LevelSet(Record):
@@ -160,7 +180,7 @@ class Experiment(Record):
         None,
         description="The metric that the question is about, by its name (docs/results.md): the answer compares by it. By default throughput in a closed loop, p99 of the response time in an open one, and what a fault took where one is asked for.",
     )
-    repeats: Annotated[int, Field(ge=1, le=1000)] | Repeats = Field(
+    repeats: RepeatsOfASpec = Field(
         5,
         description="Trials per point; an interval needs 3, a verdict 5. Or `{min, max, until: ranked, within}`: as many as the ranking needs.",
     )

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from harness.spec.experiment import TAGS as REPEATS_TAGS
 from harness.spec.experiment import Experiment, Record
-from harness.spec.foreign import TAGS
+from harness.spec.foreign import TAGS as SERVER_TAGS
 from harness.spec.node import Node
 from harness.spec.paths import elsewhere
 from harness.spec.problems import Problems, did_you_mean, listed, nearest, shown
@@ -47,7 +48,7 @@ def explain(
     """
     broken: set[Where] = set()
     for error in errors:
-        where = [part for part in error["loc"] if part not in TAGS]
+        where = [part for part in error["loc"] if part not in (*SERVER_TAGS, *REPEATS_TAGS)]
         place, path = node.reach(where[len(prefix) :])
         if error["type"] == "missing":
             path = (*path, where[-1])
