@@ -13,6 +13,7 @@ class Files(NamedTuple):
     limit: str
     hits: tuple[tuple[str, str], ...]
     add: bool  # the hits: all that there are, or the first
+    peak: str | None  # most that was ever used: by it a kernel is caught that has the hits' file and does not count
     kills: tuple[str, str]
 
 
@@ -20,6 +21,7 @@ V2 = Files(
     limit="memory.max",
     hits=(("memory.events.local", "max"), ("memory.events", "max")),
     add=False,
+    peak=None,
     kills=("memory.events", "oom_kill"),
 )
 V1 = Files(
@@ -27,6 +29,7 @@ V1 = Files(
     # Memory and swap together have a limit of their own. Where it is the same, it is met first, and alone counts.
     hits=(("memory.failcnt", ""), ("memory.memsw.failcnt", "")),
     add=True,
+    peak="memory.max_usage_in_bytes",
     kills=("memory.oom_control", "oom_kill"),
 )
 
@@ -63,14 +66,19 @@ class MemoryLimit:
 
     def look(self) -> MemoryWall:
         """How things stand."""
-        hits = None if self._limit_bytes is None else self._hits()
+        limit_bytes = self._limit_bytes
+        hits = None if limit_bytes is None else self._hits(limit_bytes)
         name, key = self._files.kills
-        return MemoryWall(self._limit_bytes, hits, _number(f"{self._folder}/{name}", key))
+        return MemoryWall(limit_bytes, hits, _number(f"{self._folder}/{name}", key))
 
-    def _hits(self) -> int | None:
+    def _hits(self, limit_bytes: int) -> int | None:
         read = (_number(f"{self._limited}/{name}", key) for name, key in self._files.hits)
         known = [number for number in read if number is not None]
-        return sum(known if self._files.add else known[:1]) if known else None
+        hits = sum(known if self._files.add else known[:1]) if known else None
+        if hits == 0 and self._files.peak is not None:  # Linux 6.18 fails to count in version 1
+            peak_bytes = _number(f"{self._limited}/{self._files.peak}", "") or 0
+            return 0 if peak_bytes < limit_bytes else None
+        return hits
 
 
 def _number(path: str, key: str) -> int | None:

@@ -181,7 +181,7 @@ def test_a_memory_limit_that_is_met_is_counted_and_whom_it_killed(client: docker
     finally:
         greedy.remove(force=True)
     assert edge.memory_limit_bytes == limit_bytes
-    assert (edge.memory_limit_hits or 0) > 0
+    assert edge.memory_limit_hits != 0  # none: a kernel that does not count them
     assert edge.oom_kills == 1
 
 

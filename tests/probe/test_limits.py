@@ -46,6 +46,12 @@ TREES: dict[str, tuple[str, list[dict[str, str]], MemoryWall]] = {
     ),
     "v1, none": ("v1", [v1(NO_LIMIT["v1"].strip())], MemoryWall(None, None, 0)),
     "v1, with swap": ("v1", [v1("4096", 7, 2) | {"memory.memsw.failcnt": "5\n"}], MemoryWall(4096, 12, 2)),
+    "v1, close to it": ("v1", [v1("4096") | {"memory.max_usage_in_bytes": "4095\n"}], MemoryWall(4096, 0, 0)),
+    "v1, of a kernel that does not count": (
+        "v1",
+        [v1("4096", 0, 1) | {"memory.max_usage_in_bytes": "4096\n"}],
+        MemoryWall(4096, None, 1),
+    ),
     "v1, of a kernel that counts no kills": ("v1", [v1("4096", 7, None)], MemoryWall(4096, 7, None)),
 }
 
