@@ -41,8 +41,8 @@ class BlockDecision(Record):
     )
     open: tuple[OpenPair, ...] = Field(description="Why: the pairs of sides whose order was open.")
     settled: dict[str, Settled] = Field(description="Point that is not repeated any more: why.")
-    ended: Literal["ranked", "budget"] | None = Field(
-        description="Why the run ends before it: no point is open, or the block would end after `within`."
+    ended: Literal["settled", "budget"] | None = Field(
+        description="Why the run ends before it: nothing is open, or the block would end after `within`."
     )
     spent_s: float = Field(description="Time that the trials so far took.")
     estimate_s: float = Field(description="Time that the block was expected to take.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness import store
-from harness.analysis.ranking import rank
+from harness.analysis.ranking import in_words, rank
 from harness.analysis.reading import read_run
 from harness.analysis.study import row_of, study_of
 from harness.blocks import BlockDecision, always_run, decided, in_block, is_open
@@ -89,24 +89,15 @@ class Course:
             points=() if late else found.points,
             open=tuple(pair.as_record() for pair in found.open),
             settled={**found.settled, **(before.settled if before else {})},
-            ended="budget" if late else None if found.points else "ranked",
+            ended="budget" if late else None if found.points else "settled",
             spent_s=spent_s,
             estimate_s=expected_s if found.points else 0.0,
         )
         self._blocks = store.commit_decision(self._run, decision)
         store.note(self._run, "block decided", **decision.model_dump(include={"block", "points", "ended"}))
-        self._say(_told(decision, len(found.settled) + len(found.points)))
+        self._say(in_words(decision))
 
 
 def _over_budget(plan: Plan, would_take_s: float) -> bool:
     repeats = plan.experiment.repeats
     return isinstance(repeats, Repeats) and repeats.within is not None and would_take_s > repeats.within.s
-
-
-def _told(decision: BlockDecision, points: int) -> str:
-    done = decision.block - 1
-    if decision.ended == "ranked":
-        return f"ranked after {done} blocks: no further one is needed"
-    if decision.ended == "budget":
-        return f"after {done} blocks the order is open at {len({pair.one for pair in decision.open} | {pair.other for pair in decision.open})} of {points} points, and the time budget allows no further block"
-    return f"block {decision.block}: {len(decision.points)} of {points} points are still open"

@@ -212,6 +212,12 @@ def commit_decision(run: Path, decision: BlockDecision) -> Blocks:
     return blocks
 
 
+_MENDS: Mapping[type, str] = {
+    TrialResult: "that trial's folder and RESUME=1",
+    Blocks: "the file and RESUME=1, and what is open is decided again",
+}
+
+
 def _read(path: Path, kind: type[StoredRecord]) -> StoredRecord:
     try:
         return kind.model_validate_json(path.read_bytes())
@@ -222,5 +228,5 @@ def _read(path: Path, kind: type[StoredRecord]) -> StoredRecord:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ResultError(
             f"{path}: not a {kind.__name__} that this version reads: {where}: {first['msg']};"
-            " read it with the version that wrote it, or remove that trial's folder and RESUME=1"
+            f" read it with the version that wrote it, or remove {_MENDS.get(kind, 'the run')}"
         ) from None

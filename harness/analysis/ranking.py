@@ -5,6 +5,7 @@ does, or lies within what can matter no more: the larger of the A/A ratio's dist
 all its pairs are, and stays done.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,7 +14,7 @@ from math import expm1
 from harness.analysis.compare import places, primary_metric, ranks_nobody, ratio_of, rule_at
 from harness.analysis.statistics import Ratio, Rule
 from harness.analysis.study import Point, Study
-from harness.blocks import OpenPair, Settled
+from harness.blocks import BlockDecision, OpenPair, Settled
 
 MATTERS = 0.01
 """Differences up to 1 % are a tie, once they are known to be no larger."""
@@ -99,3 +100,27 @@ def _why(point: Point, pairs: list[Pair]) -> Settled:
     mine: list[Settled | None] = [pair.settled for pair in pairs if point.id in (pair.one.id, pair.other.id)]
     order: tuple[Settled, ...] = ("equal", "ranked", "no ratio", "no run counts")
     return next((reason for reason in order if reason in mine), "no rival")
+
+
+def in_words(decision: BlockDecision) -> str:
+    """A decision in a sentence, without its end."""
+    after = f"after block {decision.block - 1}"
+    waiting = {name for pair in decision.open for name in (pair.one, pair.other)}
+    points = f"{len(waiting)} of {len(waiting) + len(decision.settled)} points"
+    if decision.ended == "budget":
+        return f"{after} the place of {points} is open, and the time budget allows no further block"
+    if decision.ended == "settled":
+        tally = Counter(decision.settled.values())
+        return f"{after} nothing is open: {', '.join(f'{n} {_WORDS[why]}' for why, n in sorted(tally.items()))}"
+    return (
+        f"{after} the place of {points} is open: block {decision.block} repeats {'it' if len(waiting) == 1 else 'them'}"
+    )
+
+
+_WORDS: dict[Settled, str] = {
+    "ranked": "ranked",
+    "equal": "level with another",
+    "no rival": "without a rival",
+    "no ratio": "that no ratio ranks",
+    "no run counts": "without a run that counts, theirs or a rival's",
+}

@@ -111,8 +111,8 @@ def _refuse_newer(path: Path) -> None:
 def _blocks(folder: Path) -> tuple[Blocks, str]:
     try:
         return read_blocks(folder), ""
-    except ResultError as error:
-        return Blocks(), str(error)
+    except ResultError:
+        return Blocks(), "blocks.json is damaged, or of a newer format"
 
 
 def _environment(folder: Path) -> dict[str, Any]:

@@ -39,10 +39,10 @@ def make_answer(study: Study) -> Answer:
 
 
 def _nothing(study: Study) -> str:
-    states = Counter(row.state for row in study.rows)
+    states = Counter(row.state for row in study.rows if row.state != "not needed")
     parts = [f"{n:,} {state}" for state, n in sorted(states.items())]
     ended = any(point.counted for point in study.points)
-    why = "no trial answered a request" if ended else f"of {count(len(study.rows), 'trial')}: {', '.join(parts)}"
+    why = "no trial answered a request" if ended else f"of {count(states.total(), 'trial')}: {', '.join(parts)}"
     return f"This run has no answer: {why}."
 
 
@@ -162,6 +162,8 @@ def _more(level: tuple[Against, ...]) -> str:
     nearest = level[0].ratio
     if nearest is None or nearest.low is None:
         return ""
+    if nearest.ratio <= nearest.bound and 1 / nearest.ratio <= nearest.bound:
+        return f"; two equal sides came as far apart in this run (A/A), {times(nearest.bound)} ×"
     needed = nearest.more_repeats
     about = f"about {count(needed, 'more repeat')}" if needed else f"more than {MOST_REPEATS:,} further repeats"
     return f"; {about} would settle a difference of this size"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from harness.analysis.frames import STATES
 from harness.analysis.study import Study
+from harness.report.doubts import DOUBTED
+from harness.report.sureness import trust_banners
 from harness.report.text import STATES as MEANING
 from harness.report.text import count, number
 
@@ -36,7 +37,10 @@ def facts(study: Study) -> str:
     parts = [f"Experiment {run.plan.name}, run {run.id}"]
     if study.started:
         parts.append(f"started {study.started}")
-    parts.append(f"{len(study.finished):,} of {count(len(study.rows), 'trial')} finished")
+    unneeded = sum(row.state == "not needed" for row in study.rows)
+    parts.append(f"{len(study.finished):,} of {count(len(study.rows) - unneeded, 'trial')} finished")
+    if unneeded:
+        parts[-1] += f" ({unneeded:,} more were not needed)"
     if study.runtimes:
         parts.append(f"runtime {' and '.join(study.runtimes)}")
     parts.append(f"seed {run.plan.experiment.seed}")
@@ -55,16 +59,16 @@ def banners(study: Study) -> list[str]:
     if len(study.runtimes) > 1:
         said.append("This run mixes runtimes: some trials ran in containers, some as processes.")
     states = Counter(row.state for row in study.rows)
-    odd = [f"{states[state]:,} {state}" for state in STATES if state != "ok" and states[state]]
+    odd = [f"{states[state]:,} {state}" for state in DOUBTED if states[state]]
     if odd:
-        said.append(f"Of {count(len(study.rows), 'trial')}: {', '.join(odd)}. See the doubts.")
-    return said
+        said.append(f"Of {count(len(study.rows) - states['not needed'], 'trial')}: {', '.join(odd)}. See the doubts.")
+    return [*said, *trust_banners(study)]
 
 
 def states_in_words(study: Study) -> str:
     """What the states that occur mean."""
     states = Counter(row.state for row in study.rows)
-    return " ".join(f"{states[state]:,} {MEANING[state]}." for state in STATES if state != "ok" and states[state])
+    return " ".join(f"{states[state]:,} {MEANING[state]}." for state in DOUBTED if states[state])
 
 
 def environment(study: Study) -> list[Part]:

@@ -8,10 +8,13 @@ from harness.analysis.statistics import RUNS_FOR_VERDICT
 from harness.analysis.study import Row, Study
 from harness.raw import ServerReport
 from harness.report.damage import NOTE, broken
+from harness.report.sureness import drift_doubts
 from harness.report.text import amount, count, listed
 from harness.spec.foreign import ReadyImage, RunningServer
 
 MOST_SHOWN = 200
+DOUBTED = tuple(state for state in STATES if state not in ("ok", "not needed"))
+"""States that a reader should doubt, or miss."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Doubt:
 
 def doubted_trials(study: Study) -> list[Doubt]:
     """Every trial that is not ok; marked ones first, because they are in the means."""
-    rows = [row for row in study.rows if row.state != "ok"]
+    rows = [row for row in study.rows if row.state in DOUBTED]
     rows.sort(key=lambda row: STATES.index(row.state))
     return [Doubt(row.planned.id, row.state, row.reason or "no reason is stored") for row in rows]
 
@@ -39,6 +42,7 @@ def _general(study: Study) -> Iterator[str]:
     run = study.run
     if "process" in study.runtimes:
         yield "Measured as local processes, without containers: no memory limit, no network of its own, and other processes of the host share the caches and the kernel's queues."
+    yield from drift_doubts(study)
     repeats = run.plan.experiment.blocks
     if repeats < RUNS_FOR_VERDICT:
         yield f"{count(repeats, 'repeat')} of each point: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
@@ -59,6 +63,8 @@ def _general(study: Study) -> Iterator[str]:
     for row in study.rows:
         for note in row.result.notes if row.result else ():
             yield f"{row.planned.id}: {note}."
+    if run.damaged:
+        yield f"{run.damaged}: trials that were not needed are told as missing."
     if run.strays:
         yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
 

@@ -120,7 +120,7 @@ def _level(label: str) -> Cell:
 
 def _runs(point: Point) -> Cell:
     """How many count; below, which of them are marked, and what became of the others."""
-    odd = [f"{n} {state}" for state, n in sorted(point.states.items()) if state != "ok"]
+    odd = [f"{n} {state}" for state, n in sorted(point.states.items()) if state not in ("ok", "not needed")]
     return Cell(f"{len(point.counted)}", ", ".join(odd), key=f"{len(point.counted)}")
 
 

@@ -22,6 +22,7 @@ STATES = {
     "void": "void: to be run again; out of every mean",
     "missing": "missing: planned, without a result",
     "unreadable": "unreadable: its record is damaged",
+    "not needed": "not needed: left out by the decision before its block, as its point was settled or the time was up",
 }
 """What the state of a trial means, in words."""
 
