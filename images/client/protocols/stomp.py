@@ -72,13 +72,13 @@ class StompSession:
         return exchange.before + self._receipt + exchange.after
 
     def parse(self, data: bytes) -> Answer | None:
-        """Take the next bytes; the answer, once the RECEIPT that is waited for, or an ERROR, is whole."""
+        """Take the next bytes; the answer, once the RECEIPT that is waited for is whole."""
         frames = self._reader.feed(data)
         if not frames:
             return None
         frame = frames[0]
         if frame.command == b"ERROR":
-            return Answer(outcome.STATUS, reusable=False)  # the broker closes now
+            raise RefusedError(_told(frame))  # nothing may follow it, though some brokers keep the connection open
         if frame.command != b"RECEIPT" or frame.headers.get(b"receipt-id") != self._receipt:
             raise UnexpectedError(f"{frame.command.decode()} that nobody waits for")
         if len(frames) > 1 or self._reader.begun:

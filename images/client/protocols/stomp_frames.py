@@ -128,7 +128,7 @@ class FrameReader:
 def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
     """The headers after the command."""
     if lines[0] not in _FROM_SERVER:
-        raise MalformedError(f"no command of a STOMP server: {lines[0][:80]!r}")
+        raise MalformedError(f"no frame of a STOMP server: {lines[0][:80]!r}")
     as_it_stands = lines[0] == b"CONNECTED"  # for the sake of older clients it has no escapes
     headers: dict[bytes, bytes] = {}
     for line in lines[1:]:
