@@ -56,8 +56,10 @@ def censored(histogram: HistogramName, client: ClientReport) -> int:
 
 
 def client_utilisation(client: ClientReport) -> float:
-    """The client is one thread: its own CPU over one core."""
-    return (client.cpu_user_s + client.cpu_system_s) / window_s(client)
+    """The load client's own CPU over one core, of its busiest process: each is one thread."""
+    if not client.processes:
+        return (client.cpu_user_s + client.cpu_system_s) / window_s(client)
+    return max(process.cpu_user_s + process.cpu_system_s for process in client.processes) / window_s(client)
 
 
 def server_rate_rps(server: ServerReport) -> float | None:

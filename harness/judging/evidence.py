@@ -7,13 +7,31 @@ from typing import Literal
 from harness import readings
 from harness.histogram import bounds_of, percentile
 from harness.raw import BackendReport, ClientReport, FaultReport, ServerReport
-from harness.result import CoreLoad, ServiceUsage
+from harness.result import CoreLoad, NetworkUse, ServiceUsage
 from harness.spec.experiment import Trial
 
 Side = Literal["server", "client", "backend"]
 
 BUSY = 0.9
 """Share of its cores from which a side counts as saturated: what is left goes to interrupts and scheduling."""
+
+OTHERS = 0.1
+"""Share of the server's cores that others may take before a trial is in doubt; interrupts are among the others."""
+
+IDLE = 0.02
+"""Share of their time that full cores are idle all the same, between one runnable task and the next."""
+
+THROTTLED = 0.01
+"""Share of the time that a quota may hold the server back: more shows in p99 of any load."""
+
+SEND_LAG_GATE_US = 1_000.0
+"""p99 of the send lag from which a trial says nothing about the server: ten times what the client is held to at half its capacity."""
+
+CYCLES = 3.0
+"""Answers that a connection could have had within the window, at the measured rate, before getting none means starved."""
+
+STALL_S = 0.5
+"""Time without one answer that makes a stall: far beyond the pauses of a scheduler or a garbage collector."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,8 @@ class Evidence:
     backend: BackendReport | None = None
     backend_usage: ServiceUsage | None = None
     fault: FaultReport | None = None  # what was set off
+    earlier_ok: int = 0  # right answers of earlier loads on the same server: the steps of a search for capacity
+    earlier_unknown: int = 0  # and their requests of unknown fate
 
     @property
     def server_utilisation(self) -> float | None:
@@ -38,28 +58,79 @@ class Evidence:
         return None if self.usage is None else readings.cpu_utilisation(self.usage)
 
     @property
+    def server_cpu_share(self) -> float:
+        """CPU-seconds per second that the server used."""
+        return 0.0 if self.usage is None else readings.cpu_share(self.usage)
+
+    @property
+    def usable_cores(self) -> int:
+        """Cores that the server has threads for: a single thread runs on one, however many it was given."""
+        return 0 if self.usage is None else min(self.usage.cores, max(1, self.usage.threads))
+
+    @property
+    def server_cores(self) -> CoreLoad | None:
+        """How busy the server's cores were, by whoever."""
+        return (self.cores or {}).get("server")
+
+    @property
     def saturated(self) -> bool:
-        """Whether the server used all the CPU it was given."""
-        return self.server_utilisation is not None and self.server_utilisation >= BUSY
+        """Whether the server used all the CPU it can: 90 % of it, or nearly that, with its cores never idle but for interrupts."""
+        if self.usage is None:
+            return False
+        own, load = self.server_cpu_share / self.usable_cores, self.server_cores
+        if own >= BUSY:
+            return True
+        full = load is not None and load.busy >= 1 - IDLE
+        return full and own >= BUSY - OTHERS
+
+    @property
+    def throttled(self) -> bool:
+        """Whether a CPU quota held the server back."""
+        usage = self.usage
+        return usage is not None and (usage.throttled_s or 0.0) > THROTTLED * usage.interval_s
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the server had no CPU left, for whatever reason."""
+        load = self.server_cores
+        return self.saturated or self.throttled or (load is not None and load.busy + load.stolen >= BUSY)
+
+    @property
+    def network(self) -> NetworkUse | None:
+        """What happened in the server's network namespace."""
+        return None if self.usage is None else self.usage.network
+
+    @property
+    def holds(self) -> bool:
+        """Whether connections are held, most of them idle: a thin stream does not ask each of them in the window."""
+        return self.trial.load.kind == "hold"
 
     @property
     def client_busy(self) -> float:
-        """How busy the client was: its own core's load by whoever, or its own CPU, whichever is more."""
+        """How busy the client was: its busiest process, or all its cores by whoever, whichever is more."""
         own = readings.client_utilisation(self.client)
         load = (self.cores or {}).get("client")
-        # Several cores: the client is one thread on any of them, and only its own CPU tells.
-        return max(own, load.busy + load.stolen) if load is not None and len(load.cpus) == 1 else own
+        # More cores than processes: each is one thread on any of them, and only its own CPU tells.
+        within = load is not None and len(load.cpus) <= max(1, len(self.client.processes))
+        return max(own, load.busy + load.stolen) if load is not None and within else own
 
     @property
     def cycles(self) -> float:
         """Answers per connection that the measured rate gives within the window."""
         return self.client.completed_in_window / self.trial.load.connections
 
-    @property
-    def send_lag_p99_us(self) -> float | None:
-        """Of an open loop; None where there are too few requests."""
-        lag_ns = percentile(self.client.histograms.get("send_lag", {}), 99)
+    def send_lag_us(self, percent: float) -> float | None:
+        """A percentile of the send lag; None in a closed loop without pauses, and where there are too few requests."""
+        if not self.scheduled:
+            return None
+        lag_ns = percentile(self.client.histograms.get("send_lag", {}), percent)
         return None if lag_ns is None else lag_ns / 1e3
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether requests have an intended time of their own: by a schedule, or after a think time."""
+        load = self.trial.load
+        return load.kind != "closed" or load.think.s > 0
 
     @property
     def failures(self) -> str:
@@ -70,6 +141,25 @@ class Evidence:
             return f"all {client.intended} requests were answered rightly"
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(client.errors.items()) if count)
         return f"{failed} of {client.intended} requests failed: {kinds}"
+
+    @property
+    def never_answered(self) -> int:
+        """Held connections that never got an answer, those that came in the window apart."""
+        growth = self.client.growth
+        newcomers = 0 if growth is None else growth.begun - growth.served
+        return max(0, self.client.first_byte_missing - newcomers) if self.holds else 0
+
+    @property
+    def unserved(self) -> int:
+        """Connections that waited in vain."""
+        return self.client.connections_starved + self.never_answered
+
+    @property
+    def rhythm_s(self) -> float:
+        """Time from a request to the next on the same connection, mean: a load that goes in step does so with this period."""
+        client = self.client
+        answered = client.completed_in_window
+        return self.trial.load.think.s + (client.residence_s / answered if answered else 0.0)
 
     @property
     def in_flight(self) -> float:

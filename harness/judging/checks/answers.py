@@ -1,0 +1,32 @@
+"""Whether everybody got an answer, and the right one."""
+
+from harness.judging.evidence import CYCLES, Evidence
+from harness.result import Check
+
+
+def served(evidence: Evidence) -> Check:
+    """Every connection asked for got an answer in the window; of held ones, that ever got one."""
+    if evidence.holds:
+        return _held(evidence)
+    client, asked = evidence.client, evidence.trial.load.connections
+    detail = f"{client.connections_served} of {asked} connections were served"
+    if client.connections_starved:
+        detail += f", {client.connections_starved} starved: they got no answer in the window"
+        if evidence.cycles < CYCLES:
+            detail += f", which is short: {evidence.cycles:.1f} answers a connection"
+    return Check(name="served", passed=client.connections_starved == 0, detail=detail)
+
+
+def _held(evidence: Evidence) -> Check:
+    """A thin stream does not ask each connection in the window, so an idle one is no starved one."""
+    client, asked, never = evidence.client, evidence.trial.load.connections, evidence.never_answered
+    detail = f"{asked - never} of {asked} held connections were answered on when they were opened"
+    if client.connections_starved:
+        detail += f"; {client.connections_starved} of those that were asked in the window got no answer then"
+    return Check(name="served", passed=not never and not client.connections_starved, detail=detail)
+
+
+def errors(evidence: Evidence) -> Check:
+    """Every request of the window was answered rightly."""
+    failed = sum(evidence.client.errors.values())
+    return Check(name="errors", passed=not failed, detail=evidence.failures)

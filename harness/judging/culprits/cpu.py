@@ -1,0 +1,58 @@
+"""The server's CPU: used up, or not given to it."""
+
+from harness.judging.culprits.words import cpu_of_both
+from harness.judging.evidence import BUSY, OTHERS, Evidence
+
+STOLEN = 0.05
+"""Share of the server's cores that a hypervisor may take before their being full is its doing."""
+
+RUN_DELAY = 0.05
+"""Time that the server's tasks stood ready, over its cores' time, from which they waited for others: less is switching."""
+
+
+def throttled(evidence: Evidence) -> str | None:
+    """A CPU quota held it back."""
+    usage = evidence.usage
+    if usage is None or usage.throttled_s is None or not evidence.throttled:
+        return None
+    return (
+        f"the CPU quota held the server back for {usage.throttled_s:.2f} s of {usage.interval_s:.2f} s (its own CPU"
+        f" {evidence.server_utilisation:.0%} of its cores)"
+    )
+
+
+def stolen(evidence: Evidence) -> str | None:
+    """Its cores were full, and a hypervisor had its share of them."""
+    load = evidence.server_cores
+    if load is None or evidence.saturated or load.stolen < STOLEN or load.busy + load.stolen < BUSY:
+        return None
+    return (
+        f"a hypervisor took {load.stolen:.0%} of the server's cores (steal); with the {load.busy:.0%} that ran on them they"
+        f" were full; {cpu_of_both(evidence)}"
+    )
+
+
+def run_queue(evidence: Evidence) -> str | None:
+    """Its cores were full, and others had more of them than it could spare."""
+    load, usage, own = evidence.server_cores, evidence.usage, evidence.server_utilisation
+    if load is None or usage is None or own is None or evidence.saturated or load.busy + load.stolen < BUSY:
+        return None
+    others, delay = max(0.0, load.busy - own), usage.run_delay_share
+    if others <= OTHERS or (delay is not None and delay < RUN_DELAY):
+        return None
+    waited = "" if delay is None else f", and its tasks stood ready to run for {delay:.0%} of the time"
+    return f"others ran on the server's cores for {others:.0%} of their time{waited}; {cpu_of_both(evidence)}"
+
+
+def saturated(evidence: Evidence) -> str | None:
+    """It used up the CPU that it was given, or as much of it as it has threads for."""
+    usage = evidence.usage
+    if usage is None or not evidence.saturated:
+        return None
+    if evidence.usable_cores < usage.cores:
+        threads = "1 thread" if evidence.usable_cores == 1 else f"{evidence.usable_cores} threads"
+        return (
+            f"the server has {threads} for {usage.cores} cores, and used {evidence.server_cpu_share:.2f} of them;"
+            f" {cpu_of_both(evidence)}"
+        )
+    return cpu_of_both(evidence)
