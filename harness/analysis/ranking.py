@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import expm1
+from typing import Literal
 
 from harness.analysis.compare import places, primary_metric, ranks_nobody, ratio_of, rule_at
 from harness.analysis.statistics import Ratio, Rule
@@ -88,6 +89,17 @@ def _settled(one: Point, other: Point, metric: str, found: Ratio | None, first: 
         return "no run counts"
     if found is None:
         return "no ratio" if values[0].keys() & values[1].keys() else None
+    return order(found, first, rule)
+
+
+def order(found: Ratio, first: int, rule: Rule) -> Literal["ranked", "equal"] | None:
+    """What one look says of two sides; None: their order is open.
+
+    Args:
+        found: their ratio, by `rule`.
+        first: blocks below which nothing is judged.
+        rule: how sure it has to be, and the A/A ratio's distance from 1.
+    """
     if found.blocks < first:
         return None
     if found.differs:

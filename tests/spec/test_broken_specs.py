@@ -50,6 +50,11 @@ BROKEN = [
     ("word for a number", HEAD + "repeats: five\n", 3, "`repeats` is `five`, not a whole number"),
     ("quoted number", HEAD + 'repeats: "5"\n', 3, 'the text "5", not a whole number; write it without quotes: `5`'),
     ("half a repeat", HEAD + "repeats: 2.5\n", 3, "`repeats` is `2.5`, not a whole number"),
+    ("fewer blocks at most than at least", HEAD + "repeats: {min: 9, max: 6}\n", 3, "`repeats`: `max` is 6 and `min` is 9; write `max` as 9 or more"),
+    ("too few blocks to rank", HEAD + "repeats: {min: 2}\n", 3, "`repeats.min` is too small (`2`); write a number that is at least 3"),
+    ("slip in a key of repeats", HEAD + "repeats:\n  till: ranked\n", 4, "unknown key `till` in `repeats`; did you mean `until`?"),
+    ("until something else", HEAD + "repeats: {until: rank}\n", 3, "`repeats.until` is `rank`; write `ranked`"),
+    ("budget without unit", HEAD + "repeats: {within: 10}\n", 3, "`repeats.within`: `10` has no unit"),
     ("no as a number", HEAD + "seed: no\n", 3, "`seed` is `no`, not a whole number"),
     # the base
     ("base without value", HEAD + "base:\n", 3, "`base` has no value"),

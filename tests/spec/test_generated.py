@@ -108,7 +108,7 @@ def test_quickstart_is_the_question_of_the_first_screen_and_takes_less_than_four
     experiment = load_experiment(ROOT / "experiments" / "quickstart.yaml", ROOT / "images")
     plan = make_plan(experiment, "quickstart", load_models(ROOT / "images"))
     assert experiment.title.endswith("?")
-    assert len(plan.trials) == 54
+    assert len(plan.trials) == 3 * (18 + 1)  # 18 points and the canary
     assert estimate_s([planned.trial for planned in plan.trials], overhead_s=2) < 240
 
 

@@ -33,6 +33,7 @@ class Planner:
 
 def test_ids_are_readable(plan: Planner) -> None:
     assert sorted({trial.point for trial in plan(SWEEP).trials}) == [
+        "canary",
         "model-ppc.connections-1",
         "model-ppc.connections-32",
         "model-reactor.connections-1",
@@ -45,13 +46,43 @@ def test_without_factors_there_is_one_point(plan: Planner) -> None:
 
 
 def test_each_block_holds_each_point_once_in_an_order_of_its_own(plan: Planner) -> None:
-    trials = plan(SWEEP.replace("[1, 32]", "[1, 2, 3, 4, 5, 6]")).trials
+    trials = plan(SWEEP.replace("[1, 32]", "[1, 2, 3, 4, 5, 6]") + "canary: false\n").trials
     blocks = [[trial.point for trial in block] for _, block in groupby(trials, key=lambda trial: trial.block)]
     assert [trial.order for trial in trials] == list(range(1, 49))
     assert [len(block) for block in blocks] == [12] * 4
     assert len({tuple(sorted(block)) for block in blocks}) == 1
     assert len({tuple(block) for block in blocks}) == 4
     assert all(trial.repeat == trial.block and trial.id == f"{trial.point}.r{trial.repeat}" for trial in trials)
+
+
+def test_from_two_points_and_three_blocks_on_each_block_has_a_canary_at_a_place_of_its_own(plan: Planner) -> None:
+    made = plan(SWEEP.replace("repeats: 4", "repeats: 9"))
+    canaries = [trial for trial in made.trials if trial.canary]
+    first = next(trial for trial in made.trials if trial.point == "model-ppc.connections-1")
+    assert [trial.id for trial in canaries] == [f"canary.r{block}" for block in range(1, 10)]
+    assert all((trial.trial, trial.factors) == (first.trial, first.factors) for trial in canaries)
+    places = [[trial.canary for trial in made.trials if trial.block == block].index(True) for block in range(1, 10)]
+    assert len(set(places)) > 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("repeats: 4", "repeats: 2"), ("seed: 5", "canary: false"), ("[ppc, reactor]", "[ppc]")],
+    ids=["two blocks", "turned off", "one point"],
+)
+def test_there_is_no_canary_where_it_can_tell_nothing_or_is_not_wanted(plan: Planner, old: str, new: str) -> None:
+    made = plan(SWEEP.replace("[1, 32]", "[1]").replace(old, new))
+    assert not any(trial.canary for trial in made.trials)
+
+
+def test_a_canary_changes_nothing_of_the_other_trials_but_their_place(plan: Planner) -> None:
+    with_one, without = plan(SWEEP), plan(SWEEP + "canary: false\n")
+    assert [trial.id for trial in with_one.trials if not trial.canary] == [trial.id for trial in without.trials]
+
+
+def test_the_plan_holds_every_block_that_may_be_run(plan: Planner) -> None:
+    made = plan(SWEEP.replace("repeats: 4", "repeats: {min: 3, max: 7}"))
+    assert {trial.block for trial in made.trials} == set(range(1, 8))
 
 
 def test_the_same_spec_makes_the_same_plan(plan: Planner) -> None:
@@ -150,9 +181,7 @@ def test_trials_are_the_product_of_the_levels_less_what_is_excluded(data: st.Dat
         HEAD
         + f"factors: {{load.connections: {list(range(1, sizes[0] + 1))}, limits.cores: {list(range(1, sizes[1] + 1))}}}\n"
     )
-    text += (
-        f"exclude: [{', '.join(f'{{load.connections: {a}, limits.cores: {b}}}' for a, b in out)}]\nrepeats: {repeats}\n"
-    )
+    text += f"exclude: [{', '.join(f'{{load.connections: {a}, limits.cores: {b}}}' for a, b in out)}]\nrepeats: {repeats}\ncanary: false\n"
     trials = plan(text).trials
     assert len(trials) == (math.prod(sizes[:2]) - len(out)) * repeats
     assert len({trial.id for trial in trials}) == len(trials)

@@ -16,7 +16,7 @@ from harness.histogram import index_of
 from harness.plan import Plan, PlannedTrial
 from harness.raw import ClientReport
 from harness.result import CoreLoad, State, TrialResult, Verdict
-from harness.spec.experiment import Experiment, Trial
+from harness.spec.experiment import Experiment, Repeats, Trial
 from tests.tools.synthetic_server import server_of, usage_of
 
 WINDOW_S = 2.0
@@ -45,7 +45,9 @@ class Shape:
             "load.lifetime": ("keep-alive", "per-request"),
         }
     )
-    repeats: int = 3
+    repeats: int | Repeats = 3
+    canary: float | None = None  # its speed over its point's; none: there is no canary
+    pace: Callable[[int], float] = lambda block: 1.0  # of the whole host in a block
     seed: int = 1
     speed: Speed = quickstart_speed
     spread: float = 0.02  # standard deviation of the logarithm of a run's throughput
@@ -79,9 +81,12 @@ def make_plan(shape: Shape) -> Plan:
     points = [dict(zip(shape.factors, levels, strict=True)) for levels in product(*shape.factors.values())]
     trials: list[PlannedTrial] = []
     shuffle = random.Random(shape.seed)
-    for repeat in range(1, shape.repeats + 1):
-        for factors in shuffle.sample(points, len(points)):
-            point = ".".join(f"{name.rpartition('.')[2]}-{_slug(level)}" for name, level in factors.items()) or "base"
+    blocks = shape.repeats if isinstance(shape.repeats, int) else shape.repeats.max
+    for repeat in range(1, blocks + 1):
+        block = [(factors, False) for factors in shuffle.sample(points, len(points))]
+        for factors, canary in block if shape.canary is None else [*block, (points[0], True)]:
+            levels = (f"{name.rpartition('.')[2]}-{_slug(level)}" for name, level in factors.items())
+            point = "canary" if canary else ".".join(levels) or "base"
             trials.append(
                 PlannedTrial(
                     id=f"{point}.r{repeat}",
@@ -90,13 +95,19 @@ def make_plan(shape: Shape) -> Plan:
                     block=repeat,
                     order=len(trials) + 1,
                     factors=factors,
+                    canary=canary,
                     trial=_trial(factors, shape),
                 )
             )
     return Plan(
         name="synthetic",
         experiment=Experiment(
-            version=1, title=shape.title, metric=shape.metric, repeats=shape.repeats, seed=shape.seed
+            version=1,
+            title=shape.title,
+            metric=shape.metric,
+            repeats=shape.repeats,
+            canary=shape.canary is not None,
+            seed=shape.seed,
         ),
         factors={name: tuple(levels) for name, levels in shape.factors.items()},
         trials=tuple(trials),
@@ -139,7 +150,8 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
     chance = random.Random(f"{shape.seed} {planned.id}")
     wanted = shape.states.get(planned.id, "ok")
     state: State = "ok" if wanted == "half-written" else wanted  # type: ignore[assignment]
-    rate = shape.speed(planned.factors) * chance.lognormvariate(0, shape.spread)
+    rate = shape.speed(planned.factors) * shape.pace(planned.block) * chance.lognormvariate(0, shape.spread)
+    rate *= (shape.canary or 1.0) if planned.canary else 1.0
     failed = state in ("failed", "void")
     client = None if failed else _client(planned, shape, rate, chance)
     return TrialResult(
