@@ -31,6 +31,7 @@ _POLL_S = 0.005  # how often a file is looked for
 _HAND_OVER_NS = 30_000_000  # from the first process's word to every worker's first request
 _PATIENCE_S = 60.0  # with somebody who is to put a file there, as in a client of one process
 _GRACE_S = 30.0  # beyond what a stage takes by the configuration
+_SLOWER = 5  # than asked for, connecting may be on a machine that cannot keep up
 
 _clock = time.monotonic_ns
 
@@ -81,7 +82,7 @@ class Crew:
         """The life cycle of docs/contract/README.md, each step when all have taken it."""
         config = self._config
         self._fork(work)
-        connecting_s = _PATIENCE_S + config.connections / config.connect_rate_per_s + config.timeout_s
+        connecting_s = _PATIENCE_S + _SLOWER * config.connections / config.connect_rate_per_s + config.timeout_s
         self._until_all("ready", connecting_s, hand_on="connect.json" if config.wait_to_connect else None)
         emit("ready")
         started = self._start()

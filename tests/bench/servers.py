@@ -84,8 +84,8 @@ class Running(Watched):
 
 
 @contextmanager
-def serving(model: Model, core: int) -> Iterator[Running]:
-    """A model on a core, killed at the end if it still runs."""
+def serving(model: Model, core: int, open_files: int = OPEN_FILES) -> Iterator[Running]:
+    """A model on a core, each process with so many open files at most, killed at the end if it still runs."""
     with tempfile.TemporaryDirectory(prefix="ceiling-bench-") as name:
         folder, port = Path(name), free_port()
         handler = {"kind": "body", "body_bytes": BODY_BYTES, "cpu_iterations": 0, "log": "off"}
@@ -101,7 +101,7 @@ def serving(model: Model, core: int) -> Iterator[Running]:
         (folder / "out").mkdir()
         (folder / "config.json").write_text(json.dumps(config))
         process = subprocess.Popen(
-            ["prlimit", f"--nofile={OPEN_FILES}", "taskset", "-c", str(core), sys.executable, "server.py", name],
+            ["prlimit", f"--nofile={open_files}", "taskset", "-c", str(core), sys.executable, "server.py", name],
             cwd=IMAGES / model.name,
             env={**os.environ, "PYTHONPATH": str(IMAGES)},
             stdout=subprocess.DEVNULL,
