@@ -21,6 +21,9 @@ OTHERS = 0.1
 IDLE = 0.02
 """Share of their time that full cores are idle all the same, between one runnable task and the next."""
 
+RUN_DELAY = 0.05
+"""Tasks of the server that stood ready to run on average, per core, from which they waited for others: less is switching."""
+
 THROTTLED = 0.01
 """Share of the time that a quota may hold the server back: more shows in p99 of any load."""
 
@@ -90,10 +93,17 @@ class Evidence:
         return usage is not None and (usage.throttled_s or 0.0) > THROTTLED * usage.interval_s
 
     @property
+    def crowded(self) -> bool:
+        """Whether the server's cores were full, with others on them, and its tasks had to wait for a turn."""
+        load, usage = self.server_cores, self.usage
+        if load is None or usage is None or self.saturated or load.busy + load.stolen < BUSY:
+            return False
+        return usage.run_delay_share is None or usage.run_delay_share >= RUN_DELAY
+
+    @property
     def held_back(self) -> bool:
         """Whether the server had no CPU left, for whatever reason."""
-        load = self.server_cores
-        return self.saturated or self.throttled or (load is not None and load.busy + load.stolen >= BUSY)
+        return self.saturated or self.throttled or self.crowded
 
     @property
     def network(self) -> NetworkUse | None:
@@ -107,11 +117,22 @@ class Evidence:
 
     @property
     def client_busy(self) -> float:
-        """How busy the client was: its busiest process, or all its cores by whoever, whichever is more."""
-        own = readings.client_utilisation(self.client)
-        load = (self.cores or {}).get("client")
+        """How much of a core the client needed: of its busiest process, what it ran and what it stood ready to run.
+
+        Where the waiting is not known, and its processes have all of its cores, it may have been all that these were busy.
+        """
+        client, load = self.client, (self.cores or {}).get("client")
+        delays = [process.run_delay_s for process in client.processes]
+        known = [delay_s for delay_s in delays if delay_s is not None]
+        if delays and len(known) == len(delays):
+            needs = (
+                process.cpu_user_s + process.cpu_system_s + waited_s
+                for process, waited_s in zip(client.processes, known, strict=True)
+            )
+            return max(needs) / readings.window_s(client)
+        own = readings.client_utilisation(client)
         # More cores than processes: each is one thread on any of them, and only its own CPU tells.
-        within = load is not None and len(load.cpus) <= max(1, len(self.client.processes))
+        within = load is not None and len(load.cpus) <= max(1, len(client.processes))
         return max(own, load.busy + load.stolen) if load is not None and within else own
 
     @property

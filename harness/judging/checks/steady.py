@@ -29,6 +29,8 @@ class _Stretch:
 
 def steady(evidence: Evidence) -> Check:
     """Neither a stall nor a trend, a shift or a growing backlog, as far as a window can tell."""
+    if evidence.client.sent and not evidence.client.completed_in_window:
+        return Check(name="steady", passed=False, detail="no right answer came in the whole window")
     rhythm_s = evidence.rhythm_s
     stretches = _stretches(evidence)
     found = [said for stretch in stretches if (said := _stalled(stretch, rhythm_s)) is not None]

@@ -1,6 +1,5 @@
 """What the server is measured with: the load client, and the backend where there is one."""
 
-from harness import readings
 from harness.judging.culprits.words import cpu_of_both
 from harness.judging.evidence import BUSY, SEND_LAG_GATE_US, Evidence
 
@@ -38,20 +37,10 @@ def backend_cpu(evidence: Evidence) -> str | None:
 
 
 def cpu(evidence: Evidence) -> str | None:
-    """The client's core was full, by whoever, or a process of it wanted all of one and did not get it."""
-    if evidence.saturated:
+    """A process of it needed all of a core, whether it got it or others did."""
+    if evidence.saturated or evidence.client_busy < BUSY:
         return None
-    if evidence.client_busy >= BUSY:
-        return cpu_of_both(evidence)
-    window_s = readings.window_s(evidence.client)
-    for process in evidence.client.processes:
-        ran_s, waited_s = process.cpu_user_s + process.cpu_system_s, process.run_delay_s or 0.0
-        if ran_s + waited_s >= BUSY * window_s:
-            return (
-                f"a client process ran for {ran_s / window_s:.0%} of the window and stood ready to run, while others had"
-                f" its core, for {waited_s / window_s:.0%}; {cpu_of_both(evidence)}"
-            )
-    return None
+    return cpu_of_both(evidence)
 
 
 def lag(evidence: Evidence) -> str | None:

@@ -1,13 +1,10 @@
 """The server's CPU: used up, or not given to it."""
 
 from harness.judging.culprits.words import cpu_of_both
-from harness.judging.evidence import BUSY, OTHERS, Evidence
+from harness.judging.evidence import OTHERS, Evidence
 
 STOLEN = 0.05
 """Share of the server's cores that a hypervisor may take before their being full is its doing."""
-
-RUN_DELAY = 0.05
-"""Time that the server's tasks stood ready, over its cores' time, from which they waited for others: less is switching."""
 
 
 def throttled(evidence: Evidence) -> str | None:
@@ -24,7 +21,7 @@ def throttled(evidence: Evidence) -> str | None:
 def stolen(evidence: Evidence) -> str | None:
     """Its cores were full, and a hypervisor had its share of them."""
     load = evidence.server_cores
-    if load is None or evidence.saturated or load.stolen < STOLEN or load.busy + load.stolen < BUSY:
+    if load is None or not evidence.crowded or load.stolen < STOLEN:
         return None
     return (
         f"a hypervisor took {load.stolen:.0%} of the server's cores (steal); with the {load.busy:.0%} that ran on them they"
@@ -33,14 +30,14 @@ def stolen(evidence: Evidence) -> str | None:
 
 
 def run_queue(evidence: Evidence) -> str | None:
-    """Its cores were full, and others had more of them than it could spare."""
+    """Its cores were full, others had more of them than it could spare, and its tasks waited."""
     load, usage, own = evidence.server_cores, evidence.usage, evidence.server_utilisation
-    if load is None or usage is None or own is None or evidence.saturated or load.busy + load.stolen < BUSY:
+    if load is None or usage is None or own is None or not evidence.crowded:
         return None
     others, delay = max(0.0, load.busy - own), usage.run_delay_share
-    if others <= OTHERS or (delay is not None and delay < RUN_DELAY):
+    if others <= OTHERS:
         return None
-    waited = "" if delay is None else f", and its tasks stood ready to run for {delay:.0%} of the time"
+    waited = "" if delay is None else f", and {delay * usage.cores:.2f} of its tasks stood ready to run on average"
     return f"others ran on the server's cores for {others:.0%} of their time{waited}; {cpu_of_both(evidence)}"
 
 

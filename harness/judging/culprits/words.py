@@ -12,10 +12,12 @@ def cpu_of_both(evidence: Evidence) -> str:
     used = evidence.server_utilisation
     server = "unknown" if used is None else f"{used:.0%} of its cores"
     own = readings.client_utilisation(evidence.client)
-    several = len(evidence.client.processes) > 1
-    said = f"client CPU {own:.0%} of " + ("a core (the busiest of its processes)" if several else "its core")
+    processes = evidence.client.processes
+    said = f"client CPU {own:.0%} of " + ("a core (the busiest of its processes)" if len(processes) > 1 else "its core")
     if evidence.client_busy > own + 0.01:
-        said += f", {'all of which were' if several else 'which was'} {evidence.client_busy:.0%} busy"
+        waited = f"it stood ready to run for {evidence.client_busy - own:.0%} more"
+        known = processes and processes[0].run_delay_s is not None
+        said += f", and {waited}" if known else f", which was {evidence.client_busy:.0%} busy"
     return f"server CPU {server}, {said}"
 
 
