@@ -27,6 +27,9 @@ BYTES_PER_CONNECTION = 12_288
 TIME_WAIT_S = 60
 """How long the side that closes a connection first keeps its port (Linux: TCP_TIMEWAIT_LEN)."""
 
+_CONNECTING_S = 60.0
+_SLOWEST_CONNECTS_PER_S = 500.0
+
 _FULL = 0.45
 """Of a loopback address's ports, as many are used. The kernel tries every second port first; once these are taken, each connect
 walks past all of them (1 to 2 ms of CPU, measured). Addresses cost nothing there, so that half is left alone."""
@@ -72,6 +75,11 @@ def refuse_impossible(trials: Iterable[Trial], room: Room) -> list[str]:
     """
     doubts = (plan_client(trial, room).doubt for trial in trials)
     return list(dict.fromkeys(doubt for doubt in doubts if doubt))
+
+
+def connect_deadline_s(load: Load) -> float:
+    """How long connecting may take: a minute, and more where there are so many that a busy machine needs it, seconds."""
+    return _CONNECTING_S + load.connections / _SLOWEST_CONNECTS_PER_S
 
 
 def another_helps(trial: Trial, processes: int, cpus: int) -> bool:

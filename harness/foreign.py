@@ -5,10 +5,10 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from harness.clients import connect_deadline_s
 from harness.deploy import Deployed, Reached, fetch_record, open_files_of_server, origin_of, refuse_taken, running
 from harness.events import EventStream
 from harness.measure import (
-    CONNECT_DEADLINE_S,
     START_DELAY_NS,
     STEP_DEADLINE_S,
     Job,
@@ -115,9 +115,9 @@ def measure_from_outside(runtime: Runtime, reached: Reached, job: Job, take: Tak
 def _follow(client: Service, job: Job) -> None:
     """The trial's timeline, from ready to done: the client's own (harness/measure.py)."""
     load = job.trial.load
-    length_s = CONNECT_DEADLINE_S + load.warmup.s + load.window.s + load.timeout.s
+    length_s = connect_deadline_s(load) + load.warmup.s + load.window.s + load.timeout.s
     with EventStream(client, length_s, job.on_tick) as events:
-        events.expect("ready", CONNECT_DEADLINE_S)
+        events.expect("ready", connect_deadline_s(load))
         client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
         timeline = events.expect("started", STEP_DEADLINE_S)
         events.pump_until(timeline["window_end_ns"])
