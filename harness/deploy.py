@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from harness.errors import DeployError, HarnessError, MeasureError
-from harness.proof import OK, START_DEADLINE_S, Expected, expected_body_bytes, prove, prove_foreign
+from harness.proof import START_DEADLINE_S, Expected, prove, prove_foreign
 from harness.raw import BackendReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import option_values
@@ -33,7 +33,7 @@ class Reached:
 
     url: str
     proving_requests: int  # right answers it gave before the load
-    expected: Expected
+    expected: tuple[Expected, ...]  # of each kind of request
     trust: Trust | None = None  # none: it does not speak https
 
 
@@ -119,7 +119,7 @@ def server_up(
     )
     with running(runtime, spec, notes) as service:
         if model.contract == "full":
-            proved, expected = prove(service, port, trial), Expected(OK, expected_body_bytes(trial))
+            proved, expected = prove(service, port, trial)
         else:
             proved, expected = prove_foreign(origin_of(service, port), trial, None, service, notes)
         yield Deployed(

@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR1, SIGUSR2
 
 from harness.backend import BackendUp, stop_backend
-from harness.clients import ClientPlan
+from harness.clients import ClientPlan, connect_deadline_s
 from harness.deploy import Deployed, Reached, fetch_record, remove, stop_and_report
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick, signal_together
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
 from harness.hosts.cores import CoreMap
+from harness.proof import Expected
 from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import ClientConfig, ClientRequest, ProbeConfig, ProbeTarget
 from harness.spec.experiment import Trial
 
-CONNECT_DEADLINE_S = 60.0
 STEP_DEADLINE_S = 15.0
 START_DELAY_NS = 50_000_000  # from "ready" to the first request: long enough to hand the start time over
 PROBE_INTERVAL_S = 0.25
@@ -107,14 +107,14 @@ def _stop(deployed: Deployed, job: Job, fault: Injector | None, take: Take) -> N
 def _follow(client: Service, probe: Service, server: Service, job: Job, fault: Injector | None) -> None:
     """The trial's timeline, from ready to done."""
     load = job.trial.load
-    length_s = CONNECT_DEADLINE_S + load.warmup.s + load.window.s + load.timeout.s
+    length_s = connect_deadline_s(load) + load.warmup.s + load.window.s + load.timeout.s
     marked = [probe, server] if job.exact else [probe]
     with EventStream(client, length_s, job.on_tick) as events, EventStream(probe, length_s) as looks:
         looks.expect("ready", STEP_DEADLINE_S)
         if keeps_connections(job.trial):
             _weigh(probe, looks)
             client.put("connect.json", b"{}")
-        events.expect("ready", CONNECT_DEADLINE_S)
+        events.expect("ready", connect_deadline_s(load))
         client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
         timeline = events.expect("started", STEP_DEADLINE_S)
         if fault is not None:
@@ -173,7 +173,7 @@ def client_config(
         method=request.method,
         headers=request.headers,
         body_bytes=request.body.bytes,
-        mix=client_mix(trial, reached.expected.status) if request.mix else (),
+        mix=client_mix(trial, reached.expected) if request.mix else (),
         kind="open" if load.kind == "capacity" else load.kind,
         connections=load.connections,
         rate_per_s=load.rate.per_s if load.rate else None,
@@ -193,19 +193,19 @@ def client_config(
         plateau_s=plateau_s,
         wait_for_start=wait_for_start,
         wait_to_connect=plateau_s > 0,
-        expect_status=reached.expected.status,
-        expect_body_bytes=reached.expected.body_bytes,
+        expect_status=reached.expected[0].status,
+        expect_body_bytes=reached.expected[0].body_bytes,
         tls_authorities=trust.authorities if trust else None,
         tls_check=trust.check if trust else "full",
     )
 
 
-def client_mix(trial: Trial, status: int | None) -> tuple[ClientRequest, ...]:
+def client_mix(trial: Trial, expected: Sequence[Expected]) -> tuple[ClientRequest, ...]:
     """Every kind of request of a trial's mix, for the client.
 
     Args:
         trial: whose requests.
-        status: of a right answer, where a kind does not say its own; none: any 2xx.
+        expected: what a right answer to each is, as it was proved.
     """
     return tuple(
         ClientRequest(
@@ -214,9 +214,10 @@ def client_mix(trial: Trial, status: int | None) -> tuple[ClientRequest, ...]:
             method=kind.method or "GET",
             headers=kind.headers or {},
             body_bytes=kind.body.bytes if kind.body else 0,
-            expect_status=kind.expect or status,
+            expect_status=right.status if right.status is not None else kind.expect,
+            expect_body_bytes=right.body_bytes,
         )
-        for kind in trial.request.kinds
+        for kind, right in zip(trial.request.kinds, expected, strict=True)
     )
 
 
@@ -234,7 +235,7 @@ def client_spec(name: str, config: ClientConfig, cores: Sequence[int], client: C
 
 def _probe_spec(deployed: Deployed, job: Job, runtime: Runtime) -> ServiceSpec:
     load = job.trial.load
-    service, steps_s = deployed.service, CONNECT_DEADLINE_S + 4 * STEP_DEADLINE_S + 2 * PLATEAU_S
+    service, steps_s = deployed.service, connect_deadline_s(load) + 4 * STEP_DEADLINE_S + 2 * PLATEAU_S
     target = ProbeTarget(pid=service.main_pid, cgroup=runtime.name == "docker", port=service.spec.port)
     services, watched = {"server": target}, {"server": job.cores.server, "client": job.cores.client}
     if job.backend is not None:

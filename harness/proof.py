@@ -1,4 +1,4 @@
-"""Proving that a server answers rightly, before it is measured."""
+"""Proving that a server answers rightly, before it is measured: each kind of request that the load is made of."""
 
 import http.client
 import ssl
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from harness.errors import DeployError
 from harness.runtime.base import Service
 from harness.spec.experiment import Backend, Trial
+from harness.spec.traffic import MixedRequest
 from harness.trust import Trust
 
 START_DEADLINE_S = 15.0
@@ -25,17 +26,32 @@ PATTERN = b"0123456789abcdef"
 
 @dataclass(frozen=True)
 class Expected:
-    """What a right answer is."""
+    """What a right answer to a kind of request is."""
 
     status: int | None  # none: any 2xx
     body_bytes: int | None  # none: any length
 
 
-def prove(service: Service, port: int, trial: Trial) -> int:
-    """Ask until the server answers, then judge the answer. Returns how many requests it answered rightly.
+def prove(service: Service, port: int, trial: Trial) -> tuple[int, tuple[Expected, ...]]:
+    """Ask for each kind of request until the server answers, then judge the answer.
+
+    Returns:
+        How many requests it answered rightly, and what a right answer to each kind is.
 
     Raises:
         DeployError: it ended, stayed silent for 15 s, or answered wrongly; with its last output.
+    """
+    kinds = trial.request.kinds
+    for kind in kinds:
+        _judge_answer(service.spec.name, trial, kind, *_first_answer(service, port, trial, kind))
+    return len(kinds), tuple(Expected(OK, expected_body_bytes(trial, kind)) for kind in kinds)
+
+
+def _first_answer(service: Service, port: int, trial: Trial, kind: MixedRequest) -> tuple[int, bytes]:
+    """Status and body of the first answer that comes.
+
+    Raises:
+        DeployError: the server ended, or stayed silent.
     """
     backend_s = longest_answer_s(trial.handler.backend)
     deadline = time.monotonic() + START_DEADLINE_S + backend_s
@@ -43,9 +59,12 @@ def prove(service: Service, port: int, trial: Trial) -> int:
         try:
             # In attempts: a port that somebody else holds may accept and never answer, while the server has ended.
             patience_s = min(2 + 2 * trial.handler.cpu.s + backend_s, deadline - time.monotonic())
-            status, body = _ask(f"http://{service.address}:{port}", trial, patience_s)
+            status, body = _ask(f"http://{service.address}:{port}", kind, patience_s)
             if status != BAD_GATEWAY or not backend_s or time.monotonic() > deadline:
-                break  # of random delays one may be beyond the deadline of a call: that is no wrong server
+                return (
+                    status,
+                    body,
+                )  # of random delays one may be beyond the deadline of a call: that is no wrong server
         except (OSError, http.client.HTTPException) as error:
             if not service.running():
                 raise DeployError(
@@ -57,14 +76,14 @@ def prove(service: Service, port: int, trial: Trial) -> int:
                     f" ({error}); its last output:\n{service.logs()}"
                 ) from None
             time.sleep(0.005)
-    _judge_answer(service.spec.name, trial, status, body)
-    return 1
 
 
 def prove_foreign(
     origin: str, trial: Trial, trust: Trust | None, service: Service | None, notes: list[str]
-) -> tuple[int, Expected]:
+) -> tuple[int, tuple[Expected, ...]]:
     """Ask a server of which nothing is known until it has answered twice; what it answered is what is expected of it.
+
+    So with each kind of request.
 
     Args:
         origin: where it answers.
@@ -74,27 +93,37 @@ def prove_foreign(
         notes: told where the two answers differ in length.
 
     Returns:
-        How many requests it answered, and what a right answer is.
+        How many requests it answered, and what a right answer to each kind is.
 
     Raises:
         DeployError: it does not answer, ended, is not trusted, or answers with a status that is not right.
     """
+    expected = []
+    for kind in trial.request.kinds:
+        lengths = _two_lengths(origin, kind, trust, service)
+        if lengths[0] != lengths[1]:
+            of = f" to {kind.method} {kind.path}" if trial.request.mix else ""
+            notes.append(
+                f"two answers{of} were {lengths[0]} and {lengths[1]} bytes long, so the length of answers is not checked"
+            )
+        expected.append(Expected(kind.expect, lengths[0] if lengths[0] == lengths[1] else None))
+    return 2 * len(expected), tuple(expected)
+
+
+def _two_lengths(origin: str, kind: MixedRequest, trust: Trust | None, service: Service | None) -> list[int]:
+    """How long two answers to a kind of request are, of the right status."""
     deadline = time.monotonic() + START_DEADLINE_S
     lengths: list[int] = []
     while len(lengths) < 2:
         try:
-            status, body = _ask(origin, trial, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust)
+            status, body = _ask(origin, kind, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust)
         except (OSError, http.client.HTTPException) as error:
             _give_up_on(origin, error, service, late=time.monotonic() > deadline)
             time.sleep(0.02)
             continue
-        _judge_status(origin, trial, status)
+        _judge_status(origin, kind, status)
         lengths.append(len(body))
-    if lengths[0] != lengths[1]:
-        notes.append(
-            f"two answers were {lengths[0]} and {lengths[1]} bytes long, so the length of answers is not checked"
-        )
-    return len(lengths), Expected(trial.request.expect, lengths[0] if lengths[0] == lengths[1] else None)
+    return lengths
 
 
 def _give_up_on(origin: str, error: Exception, service: Service | None, *, late: bool) -> None:
@@ -117,8 +146,7 @@ def _give_up_on(origin: str, error: Exception, service: Service | None, *, late:
         )
 
 
-def _judge_status(origin: str, trial: Trial, status: int) -> None:
-    request = trial.request
+def _judge_status(origin: str, request: MixedRequest, status: int) -> None:
     if status == request.expect or (request.expect is None and OK <= status < MULTIPLE_CHOICES):
         return
     right = f"not {request.expect}" if request.expect else "which is no 2xx"
@@ -135,12 +163,12 @@ def longest_answer_s(backend: Backend) -> float:
     return max(slow_s, usual_s * (LONGEST_DRAW if backend.distribution == "exponential" else 1.0))
 
 
-def _ask(origin: str, trial: Trial, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
+def _ask(origin: str, request: MixedRequest, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
     """One request on a connection of its own: status and body of the answer.
 
     Args:
         origin: whom.
-        trial: what.
+        request: what, complete.
         timeout_s: of each wait for the server; the whole answer may take `START_DEADLINE_S` more.
         trust: of https.
 
@@ -148,17 +176,17 @@ def _ask(origin: str, trial: Trial, timeout_s: float, trust: Trust | None = None
         DeployError: the answer does not end, or is larger than any load client should be sent.
         OSError: the server does not answer; or an `HTTPException`.
     """
-    parts, request = urlsplit(origin), trial.request
+    parts, path = urlsplit(origin), request.path or "/"
     kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
     secured: dict[str, Any] = {}
     if trust is not None:
         kind, secured = http.client.HTTPSConnection, {"context": trust.context()}
     connection = kind(parts.hostname or "", parts.port, timeout=max(timeout_s, 0.1), **secured)
     try:
-        body = pattern(request.body.bytes) or None
-        connection.request(request.method, request.path, body, {**request.headers, "Connection": "close"})
+        body = pattern(request.body.bytes if request.body else 0) or None
+        connection.request(request.method or "GET", path, body, {**(request.headers or {}), "Connection": "close"})
         response = connection.getresponse()
-        return response.status, _whole(response, origin, request.path, time.monotonic() + timeout_s + START_DEADLINE_S)
+        return response.status, _whole(response, origin, path, time.monotonic() + timeout_s + START_DEADLINE_S)
     finally:
         connection.close()
 
@@ -178,11 +206,12 @@ def _whole(response: http.client.HTTPResponse, origin: str, path: str, deadline_
     return bytes(body)
 
 
-def expected_body_bytes(trial: Trial) -> int:
-    """Length of a right answer's body."""
-    if trial.request.method == "HEAD":
+def expected_body_bytes(trial: Trial, kind: MixedRequest) -> int:
+    """Length of the body of a model's right answer to a kind of request."""
+    if kind.method == "HEAD":
         return 0
-    return trial.request.body.bytes if trial.handler.kind == "echo" else trial.handler.body.bytes
+    sent = kind.body.bytes if kind.body else 0
+    return sent if trial.handler.kind == "echo" else trial.handler.body.bytes
 
 
 def pattern(size: int) -> bytes:
@@ -190,13 +219,11 @@ def pattern(size: int) -> bytes:
     return (PATTERN * (size // len(PATTERN) + 1))[:size]
 
 
-def _judge_answer(name: str, trial: Trial, status: int, body: bytes) -> None:
-    expected = expected_body_bytes(trial)
+def _judge_answer(name: str, trial: Trial, kind: MixedRequest, status: int, body: bytes) -> None:
+    expected, asked = expected_body_bytes(trial, kind), f"{kind.method} {kind.path}"
     if status != OK:
-        raise DeployError(
-            f"{name}: the server answers {trial.request.method} {trial.request.path} with status {status}, not {OK}"
-        )
+        raise DeployError(f"{name}: the server answers {asked} with status {status}, not {OK}")
     if len(body) != expected:
-        raise DeployError(f"{name}: the server answers with a body of {len(body)} bytes, not {expected}")
+        raise DeployError(f"{name}: the server answers {asked} with a body of {len(body)} bytes, not {expected}")
     if trial.handler.kind == "echo" and body != pattern(expected):
         raise DeployError(f"{name}: the server does not echo the request's body")

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from harness.clients import plan_client
+from harness.clients import connect_deadline_s, plan_client
 from harness.deploy import Reached, fetch_record
 from harness.errors import SpecError
 from harness.events import EventStream
 from harness.hosts.cores import available_cores
 from harness.hosts.room import room_of_this_host
-from harness.measure import CONNECT_DEADLINE_S, STEP_DEADLINE_S, client_config, client_spec, started
+from harness.measure import STEP_DEADLINE_S, client_config, client_spec, started
 from harness.proof import Expected
 from harness.raw import ClientReport
 from harness.runtime.base import make_owner
@@ -44,15 +44,15 @@ def run_load(trial: Trial, places: Places, display: Display, seed: int = 1) -> C
 def _observe(runtime: ProcessRuntime, trial: Trial, display: Display, seed: int) -> ClientReport:
     load, server = trial.load, trial.model
     assert isinstance(server, RunningServer)  # noqa: S101 - `trial_of` made it
-    url, anything = f"{server.url}{trial.request.path}", Expected(None, None)
+    url, anything = f"{server.url}{trial.request.path}", (Expected(None, None),) * len(trial.request.kinds)
     reached = Reached(url=url, proving_requests=0, expected=anything, trust=_trusted(server))
     plan = plan_client(trial, room_of_this_host())
     config = client_config(reached, trial, client=plan, wait_for_start=False, seed=seed)
     spec = client_spec("load", config, available_cores(), plan)
     length_s = load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S
     with display.live("load"), started(runtime, [spec], []) as (client,):
-        with EventStream(client, length_s, display.tick) as events:
-            events.expect("started", CONNECT_DEADLINE_S)
+        with EventStream(client, connect_deadline_s(load) + length_s, display.tick) as events:
+            events.expect("started", connect_deadline_s(load))
             events.expect("done", length_s)
             client.wait(STEP_DEADLINE_S)
         return fetch_record(client, "client.json", ClientReport)
