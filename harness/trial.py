@@ -111,7 +111,7 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
         usage = {name: used for name, used in found.items() if used is not None}
         cores = core_loads(take.probe.host, take.client, job.cores)
         if "server" not in usage and take.fault is None and trouble is None:
-            trouble = "the server's processes were gone before the window ended"
+            trouble = f"the server's processes were gone before the window ended{_last_words(take)}"
     known: dict[str, Any] = {"usage": usage, "cores": cores}
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
@@ -124,6 +124,7 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
         server=take.server,
         proving_requests=take.proved,
         usage=usage.get("server"),
+        client_usage=usage.get("client"),
         cores=cores,
         backend=take.backend,
         backend_usage=usage.get("backend"),
@@ -131,6 +132,12 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
     )
     checks, verdict, state, reason = judge(evidence)
     return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}
+
+
+def _last_words(take: Take) -> str:
+    """How the server ended, where its log's last line tells: a container that the kernel killed at its memory limit does."""
+    last = take.logs.get("server", "").rstrip().rpartition("\n")[2]
+    return f": {last.strip('[]')}" if last.startswith("[the container ended") else ""
 
 
 def _store_raw(folder: Path, take: Take) -> None:

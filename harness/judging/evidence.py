@@ -47,6 +47,7 @@ class Evidence:
     server: ServerReport | None = None
     proving_requests: int = 0  # answered to the harness: the proof that the service is right, and what sets a fault off
     usage: ServiceUsage | None = None  # the server's
+    client_usage: ServiceUsage | None = None  # the load client's
     cores: Mapping[Side, CoreLoad] | None = None
     workers: int | None = None  # where their number is fixed and known
     backend: BackendReport | None = None

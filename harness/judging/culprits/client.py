@@ -9,8 +9,8 @@ NOT_ASKED = 0.001
 
 def ports(evidence: Evidence) -> str | None:
     """No port was free towards the server."""
-    network = evidence.network
-    waiting = f"; up to {network.time_wait:,} sockets stood in TIME_WAIT" if network and network.time_wait else ""
+    network = evidence.client_usage.network if evidence.client_usage is not None else evidence.network
+    waiting = f"; up to {network.time_wait:,} sockets stood in TIME_WAIT on its host" if network else ""
     return _could_not_ask(evidence, "no-port", f"found no free port on the client (EADDRNOTAVAIL){waiting}")
 
 
