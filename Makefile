@@ -22,7 +22,7 @@ need = [ -n "$$$1" ] || { echo "$1 is missing, as in $1=$2" >&2; exit 2; }
 harness := .venv/bin/python -m harness
 pytest := .venv/bin/python -m pytest
 
-.PHONY: help experiment plan report serve verify setup schema lock check lint unit test soak bench clean
+.PHONY: help experiment plan report serve verify setup schema lock check lint unit test soak bench accuracy clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,8 +68,11 @@ test: ## Every check and test but the soak; as root on Debian or Ubuntu it insta
 soak: ## The long runs
 	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py soak
 
-bench: ## Client and servers beside wrk and nginx
+bench: ## Every gate of the load client, then the servers beside nginx; as root on Debian or Ubuntu it installs what is missing
 	@harness/setup.sh dev && exec .venv/bin/python tests/tools/run_tests.py bench
+
+accuracy: ## Make docs/accuracy.md again, from its stored run, or from another: RUN=.ceiling/bench/run.json
+	@harness/setup.sh dev && exec .venv/bin/python -m tests.bench.accuracy $${RUN:+"$$RUN"}
 
 schema: ## Make the generated files again: JSON Schemas, docs/spec.md, docs/results.md
 	@harness/setup.sh dev && exec .venv/bin/python tests/tools/regenerate.py

@@ -6,6 +6,7 @@ Exit status: 0 every gate holds; 1 a bound is missed; 3 a tool is not installed,
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,8 +80,11 @@ def _measured(gate: Gate, bench: Bench) -> Measured:
         return Measured([not_run(gate.title, f"not installed: {', '.join(missing)}")])
     try:
         return gate.measure(bench)
-    except (NotMeasuredError, OSError) as error:
+    except NotMeasuredError as error:
         return Measured([not_run(gate.title, str(error))])
+    except Exception as error:  # noqa: BLE001 — whatever breaks one gate must not lose what the others measured
+        traceback.print_exc()
+        return Measured([not_run(gate.title, f"it broke: {error!r}")])
 
 
 def status_of(results: Sequence[GateResult]) -> int:
