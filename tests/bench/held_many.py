@@ -102,7 +102,7 @@ def hold(connections: int, plan: ClientPlan, room: Room) -> Held:
 def _load(server: Running, connections: int, plan: ClientPlan, cores: Sequence[int]) -> tuple[ClientReport, int, int]:
     """The client's report, connections open on its plateau, and the server's memory then."""
     reached = Reached(
-        url=f"http://127.0.0.1:{server.port}/", proving_requests=0, expected=Expected(200, 128), trust=None
+        url=f"http://127.0.0.1:{server.port}/", proving_requests=0, expected=(Expected(200, 128),), trust=None
     )
     config = client_config(reached, trial_of(connections), client=plan, plateau_s=60.0, wait_for_start=False)
     config = config.model_copy(update={"connect_rate_per_s": CONNECTS_PER_S})
