@@ -5,20 +5,20 @@ plan is one clear error and nothing else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.backend import IMAGE as BACKEND
 from harness.clients import refuse_impossible
-from harness.deploy import BACKLOG, calibrate, open_files_of_server, running
+from harness.deploy import calibrate, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
-from harness.hosts.audit import Wall, audit, need_of
 from harness.hosts.cores import CoreMap, available_cores, divide_cores
 from harness.hosts.facts import collect_facts
 from harness.hosts.needs import IO_URING_PROBE, io_uring_trouble
 from harness.hosts.room import Room, room_of_this_host
+from harness.hosts.settings import HostAudit, collect_settings
 from harness.images import connect, content_digest, ensure_images, ready_images
 from harness.plan import Plan
 from harness.runtime.base import Owner, Runtime, ServiceSpec
@@ -26,6 +26,7 @@ from harness.spec.experiment import Trial
 from harness.spec.foreign import Foreign, ReadyImage, certificates
 from harness.spec.model import Model
 from harness.terminal import Display
+from harness.walls import refuse_walls
 
 Wanted = Literal["auto", "docker", "process"]
 NEEDS_DEADLINE_S = 30.0
@@ -53,7 +54,8 @@ class Stage:
     note: str  # which runtime, and why
     models: Mapping[str, Model]
     digests: Mapping[str, str]  # folder of images/: what is measured, by content
-    walls: Sequence[Wall]  # of this host, that the trials may meet
+    audit: HostAudit  # what this host is set to
+    walls: Sequence[str]  # of this host, that the trials may meet
     available: Sequence[int]  # CPUs that the run may use
     room: Room  # what this host gives a load client
     certificates: Mapping[str, str] = field(default_factory=dict)  # what each `ca` file of the spec holds
@@ -64,7 +66,8 @@ class Stage:
 
     def cores(self, trial: Trial) -> CoreMap:
         """Who is pinned where."""
-        return divide_cores(self.available, trial.limits.cores, backend=trial.handler.backend.delay is not None)
+        backend = trial.handler.backend.delay is not None
+        return divide_cores(self.available, trial.limits.cores, backend=backend, siblings=self.audit.siblings)
 
     def calibrate(self, plan: Plan) -> float | None:
         """Iterations of the shared work loop per microsecond, where any trial needs them.
@@ -82,6 +85,7 @@ class Stage:
         apart = {part: facts.pop(part) for part in ("packages", "git")}
         return {
             "host": facts,
+            "audit": self.audit.model_dump(mode="json"),
             "runtime": {"name": self.runtime.name, "note": self.note, **self.runtime.facts()},
             "images": dict(self.digests),
             **(
@@ -90,7 +94,7 @@ class Stage:
                 else {}
             ),
             **apart,
-            "walls": [str(wall) for wall in self.walls],
+            "walls": list(self.walls),
         }
 
 
@@ -138,11 +142,13 @@ def set_stage(
         _refuse_what_processes_cannot(trials, models)
     refuse_unmet_needs(runtime, {name: models[name] for name in servers if isinstance(name, str)})
     room = room_of_this_host()
-    for doubt in refuse_impossible(trials, room):
-        display.say(doubt)
-    stage = Stage(runtime, note, models, digests, _walls(trials, models, display), available_cores(), room, trusted)
-    for trial in {trial.limits.cores: trial for trial in trials}.values():
-        stage.cores(trial)
+    doubts = refuse_impossible(trials, room)
+    stage = Stage(runtime, note, models, digests, collect_settings(), doubts, available_cores(), room, trusted)
+    asked = [(trial, stage.model_of(trial), stage.cores(trial)) for trial in trials]
+    walls = refuse_walls(asked, stage.audit, within=runtime.name == "process")
+    stage = replace(stage, walls=[*doubts, *map(str, walls)])
+    for wall in stage.walls:
+        display.say(f"a wall that the plan may meet: {wall}")
     return stage
 
 
@@ -153,18 +159,6 @@ def _certificates(servers: Iterable[str | Foreign], folder: Path) -> dict[str, s
         return {name: certificates(folder / name) for name in sorted(named)}
     except ValueError as error:
         raise SpecError([f"ca: {error}; name a PEM file"]) from None
-
-
-def _walls(trials: Sequence[Trial], models: Mapping[str, Model], display: Display) -> list[Wall]:
-    servers = [models.get(trial.model) if isinstance(trial.model, str) else None for trial in trials]
-    open_files = max(open_files_of_server(trial, model) for trial, model in zip(trials, servers, strict=True))
-    walls = audit(need_of(trials, open_files=open_files, backlog=BACKLOG))
-    fatal = [str(wall) for wall in walls if wall.fatal]
-    if fatal:
-        raise HostError("this host cannot run the plan:\n" + "\n".join(fatal))
-    for wall in walls:
-        display.say(f"a wall that the plan may meet: {wall}")
-    return walls
 
 
 def _choose_runtime(

@@ -12,7 +12,7 @@ TURBO_ON = {"intel_pstate/no_turbo": 0, "cpufreq/boost": 1}  # file: its value w
 
 
 def cpu_facts(root: Path) -> dict[str, Any]:
-    """Model, topology, frequency control and mitigations."""
+    """Model, topology and caches; what may be changed about it is in the audit (settings.py)."""
     cpus = root / CPUS
     return {
         "model": _model(root),
@@ -20,15 +20,40 @@ def cpu_facts(root: Path) -> dict[str, Any]:
         "usable": sorted(os.sched_getaffinity(0)),
         "isolated": text(cpus / "isolated"),
         "sockets": _distinct(cpus, "physical_package_id"),
-        "cores": _physical_cores(cpus),
-        "siblings": _siblings(cpus),
-        "smt": text(cpus / "smt/control"),
+        "cores": len(siblings(root)) or None,
         "caches": _caches(cpus),
-        "governor": text(cpus / "cpu0/cpufreq/scaling_governor"),
         "max_khz": number(cpus / "cpu0/cpufreq/cpuinfo_max_freq"),
-        "turbo": _turbo(cpus),
-        "mitigations": _mitigations(cpus),
     }
+
+
+def siblings(root: Path) -> tuple[tuple[int, ...], ...]:
+    """CPUs that share a physical core, core by core."""
+    return tuple(sorted({cpu_list(shared) for shared in _topology(root / CPUS, "thread_siblings_list")}))
+
+
+def cpu_list(written: str) -> tuple[int, ...]:
+    """`0-1,4` as the kernel writes it, number by number."""
+    spans = (span.partition("-") for span in written.split(",") if span)
+    return tuple(cpu for first, _, last in spans for cpu in range(int(first), int(last or first) + 1))
+
+
+def governors(root: Path) -> tuple[str, ...]:
+    """The frequency governors of all CPUs, each once; nothing where the host does not show them."""
+    found = (text(path) for path in (root / CPUS).glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    return tuple(sorted({governor for governor in found if governor}))
+
+
+def turbo(root: Path) -> bool | None:
+    """Whether the clock may rise above its nominal rate; None where the host does not tell."""
+    for name, on in TURBO_ON.items():
+        if (value := number(root / CPUS / name)) is not None:
+            return value == on
+    return None
+
+
+def mitigations(root: Path) -> dict[str, str | None]:
+    """What the kernel does about each vulnerability of the processor."""
+    return {path.name: text(path) for path in sorted((root / CPUS / "vulnerabilities").glob("*"))}
 
 
 def virtualisation_facts(root: Path) -> dict[str, Any]:
@@ -65,29 +90,9 @@ def _distinct(cpus: Path, name: str) -> int | None:
     return len(set(_topology(cpus, name))) or None
 
 
-def _physical_cores(cpus: Path) -> int | None:
-    return len(set(_siblings(cpus))) or None
-
-
-def _siblings(cpus: Path) -> list[str]:
-    """CPUs that share a physical core, a list of them for each core."""
-    return sorted(set(_topology(cpus, "thread_siblings_list")))
-
-
 def _caches(cpus: Path) -> dict[str, str | None]:
     """Size of each cache of the first CPU, as the kernel writes it."""
     return {
         f"L{text(index / 'level')} {(text(index / 'type') or '').lower()}": text(index / "size")
         for index in sorted((cpus / "cpu0/cache").glob("index[0-9]*"))
     }
-
-
-def _turbo(cpus: Path) -> bool | None:
-    for name, on in TURBO_ON.items():
-        if (value := number(cpus / name)) is not None:
-            return value == on
-    return None
-
-
-def _mitigations(cpus: Path) -> dict[str, str | None]:
-    return {path.name: text(path) for path in sorted((cpus / "vulnerabilities").glob("*"))}

@@ -12,7 +12,7 @@ from harness.report.sureness import trust_banners
 from harness.report.text import STATES as MEANING
 from harness.report.text import count, number
 
-PARTS = ("run", "host", "runtime", "images", "packages", "git", "calibration")
+PARTS = ("run", "host", "audit", "walls", "runtime", "images", "packages", "git", "calibration")
 """Parts of environment.json in the order in which they are shown; others follow."""
 
 PROCESS_BANNER = "Measured as local processes, without containers."

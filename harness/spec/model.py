@@ -62,6 +62,9 @@ class Model(Record):
     workers: tuple[OptionName, ...] = Field(
         (), description="Integer options whose product is the number of workers (`concurrency: workers`)."
     )
+    per_connection: Literal["nothing", "thread", "process"] = Field(
+        "nothing", description="What it makes for each connection: the host must let it make as many."
+    )
     contract: Literal["full", "port"] = Field(
         "full",
         description="`full`: it reads `config.json`, listens where that says and answers as it says. `port`: any program that answers HTTP at `port`; it has no options, and `handler` has no effect on it.",

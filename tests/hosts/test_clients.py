@@ -141,7 +141,12 @@ def test_a_rate_bounds_how_many_ports_wait() -> None:
 
 def test_a_connection_for_many_requests_leaves_few_ports_behind() -> None:
     image = ReadyImage(image="acme/api:1", port=8080)
-    load: dict[str, Any] = {"kind": "open", "rate": Rate.parse("10000/s"), "lifetime": 100, "timeout": Duration.parse("1 s")}
+    load: dict[str, Any] = {
+        "kind": "open",
+        "rate": Rate.parse("10000/s"),
+        "lifetime": 100,
+        "timeout": Duration.parse("1 s"),
+    }
     assert plan_client(a_trial(5_000, model=image, **load), HERE).sources == ()  # 100 closes a second
 
 

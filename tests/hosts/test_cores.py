@@ -1,6 +1,7 @@
 """Who runs where, decided before anything runs."""
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
@@ -23,6 +24,30 @@ def test_the_server_has_its_own_cpus_where_the_host_has_them(
     available: tuple[int, ...], server_cores: int, expected: CoreMap
 ) -> None:
     assert divide_cores(available, server_cores) == expected
+
+
+HYPER_THREADS = ((0, 4), (1, 5), (2, 6), (3, 7))
+
+
+@pytest.mark.parametrize(
+    ("available", "server_cores", "backend", "expected"),
+    [
+        (range(8), 1, False, CoreMap(server=(7,), client=(0, 1, 2, 4, 5, 6), shared=False)),
+        (range(8), 3, False, CoreMap(server=(5, 6, 7), client=(0, 4), shared=False)),
+        (range(8), 4, False, CoreMap(server=(2, 3, 6, 7), client=(0, 1, 4, 5), shared=False)),
+        (range(8), 5, False, CoreMap(server=(2, 3, 5, 6, 7), client=(0, 4), shared=False)),
+        (range(8), 7, False, CoreMap(server=(1, 2, 3, 4, 5, 6, 7), client=(0,), shared=False)),
+        ((0, 4), 1, False, CoreMap(server=(4,), client=(0,), shared=False)),  # one core is all there is
+        ((0, 1, 4, 5), 1, False, CoreMap(server=(5,), client=(0, 4), shared=False)),
+        ((3, 4, 5, 6), 2, False, CoreMap(server=(5, 6), client=(3, 4), shared=False)),  # each on a core of its own
+        (range(8), 1, True, CoreMap(server=(7,), client=(0, 1, 4, 5), shared=False, backend=(6,))),
+        (range(8), 3, True, CoreMap(server=(5, 6, 7), client=(0,), shared=False, backend=(4,))),
+    ],
+)
+def test_the_sides_share_no_physical_core_where_there_are_enough(
+    available: Sequence[int], server_cores: int, backend: bool, expected: CoreMap
+) -> None:
+    assert divide_cores(available, server_cores, backend=backend, siblings=HYPER_THREADS) == expected
 
 
 @pytest.mark.parametrize(("available", "server_cores"), [((0,), 2), ((0, 1), 2), ((0, 1, 2, 3), 4), ((0, 1), 64)])

@@ -38,10 +38,6 @@ def test_this_host_tells_what_every_linux_tells(facts: dict[str, Any]) -> None:
     assert facts["cpu"]["cores"] >= 1
     assert facts["memory"]["total_bytes"] > 1 << 28
     assert facts["cgroup"] in ("v1", "v2", "hybrid")
-    assert facts["sysctls"]["net.core.somaxconn"] > 0
-    assert len(facts["sysctls"]["net.ipv4.ip_local_port_range"].split()) == 2
-    assert facts["limits"]["open_files"]["soft"] > 0
-    assert len(facts["load_average"]) == 3
 
 
 def test_they_are_json(facts: dict[str, Any]) -> None:
@@ -59,8 +55,7 @@ def test_a_host_that_tells_nothing_has_every_fact_as_none(tmp_path: Path, facts:
     bare = collect_facts(root=tmp_path, checkout=tmp_path)
     assert bare.keys() == facts.keys()
     assert bare["cpu"].keys() == facts["cpu"].keys()
-    assert set(bare["sysctls"].values()) == {None}
-    for fact in ("os", "clock_source", "cgroup", "load_average"):
+    for fact in ("os", "cgroup"):
         assert bare[fact] is None
     assert bare["memory"]["total_bytes"] is None
     assert bare["cpu"]["model"] is None
@@ -84,15 +79,6 @@ def test_the_version_of_cgroups_is_read_from_the_mounts(tmp_path: Path, mounts: 
 @pytest.mark.parametrize(
     ("path", "content", "keys", "expected"),
     [
-        (
-            "sys/kernel/mm/transparent_hugepage/enabled",
-            "always [madvise] never\n",
-            ("memory", "transparent_huge_pages"),
-            "madvise",
-        ),
-        ("sys/devices/system/cpu/intel_pstate/no_turbo", "1\n", ("cpu", "turbo"), False),
-        ("sys/devices/system/cpu/cpufreq/boost", "1\n", ("cpu", "turbo"), True),
-        ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance\n", ("cpu", "governor"), "performance"),
         ("proc/sys/kernel/osrelease", "5.15.167.4-microsoft-standard-WSL2\n", ("virtualisation", "wsl"), True),
         ("proc/cpuinfo", "flags\t\t: fpu hypervisor lahf_lm\n", ("virtualisation", "hypervisor_flag"), True),
         (
@@ -120,14 +106,14 @@ def test_recorded_files_of_other_hosts(
     assert fact == expected
 
 
-def test_siblings_show_which_cpus_share_a_core(tmp_path: Path) -> None:
+def test_cpus_that_share_a_core_are_one_core(tmp_path: Path) -> None:
     for cpu, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
         folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(siblings + "\n")
         (folder / "physical_package_id").write_text("0\n")
     cpu_facts = collect_facts(tmp_path, tmp_path)["cpu"]
-    assert (cpu_facts["siblings"], cpu_facts["cores"], cpu_facts["sockets"]) == (["0,2", "1,3"], 2, 1)
+    assert (cpu_facts["cores"], cpu_facts["sockets"]) == (2, 1)
 
 
 def test_packages_are_those_of_the_lock_that_are_installed(tmp_path: Path) -> None:

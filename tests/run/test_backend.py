@@ -70,7 +70,7 @@ def test_every_request_asks_the_backend_and_waits_for_it(
         assert backend.requests == backend.answers == 1 + (server.backend_calls or 0)  # one proved that it answers
         assert min(bounds_of(index)[1] for index in client.histograms["response"]) >= 20_000_000
         assert min(bounds_of(index)[1] for index in backend.delays_ns) >= 20_000_000
-        assert set(trial.usage) == {"server", "backend"}
+        assert set(trial.usage) == {"server", "backend", "client"}
         counts = next(check for check in trial.checks if check.name == "server-count")
         assert counts.passed, counts.detail
         folder = tmp_path / "results" / "behind" / "latest" / "trials" / trial.id

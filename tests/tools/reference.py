@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from harness.conformance import CHECKS
+from harness.hosts.settings import HostAudit
 from harness.plan import Plan, PlannedTrial
 from harness.result import TrialResult
 from harness.spec.catalogue import load_models
@@ -93,6 +94,11 @@ def trial_record() -> str:
 def plan_record() -> str:
     """Every field of `plan.json`."""
     return "\n\n".join(_record_table(record) for record in (Plan, PlannedTrial))
+
+
+def audit_record() -> str:
+    """Every field of `audit` in `environment.json`."""
+    return "\n\n".join(_record_table(record) for record in _records(HostAudit, set()))
 
 
 def metrics() -> str:

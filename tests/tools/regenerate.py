@@ -38,6 +38,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "checks": reference.checks,
     "trial-record": reference.trial_record,
     "plan-record": reference.plan_record,
+    "audit-record": reference.audit_record,
     "metrics": reference.metrics,
     "models": reference.models,
     "quickstart": lambda: f"```yaml\n{(ROOT / 'experiments/quickstart.yaml').read_text()}```",
