@@ -21,7 +21,7 @@ def resumable(spec_text: bytes, plan: Plan, places: Places, stage: Stage) -> Pat
         ResultError: there is none, or something that its numbers depend on has changed since.
     """
     newest_first = reversed(store.runs_of(places.results, plan.name))
-    run = next((run for run in newest_first if not _is_finished(run)), None)
+    run = next((run for run in newest_first if not is_finished(run)), None)
     if run is None:
         raise ResultError(f"{plan.name}: no unfinished run to resume; run it without RESUME=1")
     changed = _changes(store.read_environment(run), stage.environment())
@@ -34,7 +34,7 @@ def resumable(spec_text: bytes, plan: Plan, places: Places, stage: Stage) -> Pat
     return run
 
 
-def _is_finished(run: Path) -> bool:
+def is_finished(run: Path) -> bool:
     """Whether every trial that is needed is done; a record that does not read counts as none."""
     plan, blocks = store.read_plan(run), store.read_blocks(run)
     return not is_open(plan, blocks) and all(_state(run, planned.id) in DONE for planned in decided(plan, blocks))

@@ -7,6 +7,7 @@ all looks is known for it (harness/analysis/sequential.py).
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -122,14 +123,17 @@ def _more_repeats(logs: Sequence[float], rule: Rule) -> int | None:
     """Repeats beyond these after which a true difference of the observed size is found 4 times in 5."""
     mean, error = _mean_and_error(logs)
     deviation, count, beyond = error * math.sqrt(len(logs)), len(logs), abs(mean) - rule.bound
-    for more in range(1, MOST_REPEATS + 1):
+
+    def found(more: int) -> bool:
         freedom = count + more - 1
         reach = t_quantile(1 - rule.alpha / 2, freedom) + t_quantile(POWER, freedom)
-        if beyond > 0 and beyond >= reach * deviation / math.sqrt(count + more):
-            return more
-    return None
+        return beyond > 0 and beyond >= reach * deviation / math.sqrt(count + more)
+
+    more = 1 + bisect_left(range(1, MOST_REPEATS + 1), True, key=found)  # more repeats never find less
+    return more if more <= MOST_REPEATS else None
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t distribution."""
     from scipy.special import stdtrit

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.analysis.statistics import Ratio, estimate, interval, ratio, t_quantile
+from harness.analysis.statistics import Ratio, Rule, estimate, interval, ratio, t_quantile
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,46 @@ def test_equal_sides_are_called_different_in_about_one_case_of_twenty() -> None:
         return found is not None and found.excludes_one
 
     assert 0.03 <= sum(different() for _ in range(2_000)) / 2_000 <= 0.07
+
+
+@pytest.mark.parametrize(("runs", "cases"), [(5, 3_000), (10, 3_000), (20, 1_500)], ids=["5", "10", "20"])
+def test_the_interval_of_a_ratio_covers_it_in_94_of_100_cases_or_more(runs: int, cases: int) -> None:
+    chance, hits = random.Random(20260101), 0
+    for _ in range(cases):
+        pairs = [(1.2 * chance.lognormvariate(0, 0.1), chance.lognormvariate(0, 0.1)) for _ in range(runs)]
+        found = ratio(pairs, seed=1)
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 1.2 <= found.high
+    assert hits / cases >= 0.94
+
+
+def test_of_20_identical_pairs_at_most_3_are_called_different() -> None:
+    chance = random.Random(20260101)
+
+    def different() -> bool:
+        pairs = [(chance.lognormvariate(0, 0.05), chance.lognormvariate(0, 0.05)) for _ in range(5)]
+        found = ratio(pairs, 1)
+        return found is not None and found.differs
+
+    batches = [sum(different() for _ in range(20)) for _ in range(300)]
+    assert sum(batch > 3 for batch in batches) / len(batches) <= 0.04  # by the binomial law 1.6 %
+
+
+def test_a_difference_within_what_equal_sides_showed_asks_for_no_number_of_repeats() -> None:
+    pairs = [(1.02, 1.0), (1.03, 1.0), (1.01, 1.0), (1.02, 1.0), (1.025, 1.0)]
+    found = ratio(pairs, 1, Rule(bound=0.05))
+    assert found is not None
+    assert found.excludes_one
+    assert not found.differs
+    assert found.more_repeats is None
+
+
+def test_where_the_data_were_looked_at_no_bootstrap_takes_the_place_of_t() -> None:
+    chance = random.Random(3)
+    values = [chance.gauss(10, 1) for _ in range(25)]
+    assert interval(values, 1, Rule(looked=True)) == interval(values, 2, Rule(looked=True))
 
 
 def test_an_open_question_says_how_many_more_repeats_would_settle_it() -> None:
