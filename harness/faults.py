@@ -19,7 +19,7 @@ from harness.errors import DeployError, MeasureError
 from harness.raw import FaultReport, ServerReport
 from harness.runtime.base import Service
 from harness.spec.experiment import Trial
-from harness.spec.rules import FAULT_PATH
+from harness.spec.request_rules import FAULT_PATH
 
 JOIN_S = 1.0
 Kind = Literal["crash", "exit", "hang", "deadlock", "leak"]

@@ -20,11 +20,11 @@ class Node:
         return self.key_line or self.line
 
     def child(self, part: object) -> "Node | None":
-        """The value under a key or index; None where there is none."""
+        """The value under a key, or an index (of a dotted path, in digits); None where there is none."""
         if isinstance(self.value, dict):
             return self.value.get(part) if isinstance(part, str) else None
-        if isinstance(self.value, list) and isinstance(part, int):
-            return self.value[part] if part < len(self.value) else None
+        if isinstance(self.value, list) and (isinstance(part, int) or (isinstance(part, str) and part.isdecimal())):
+            return self.value[int(part)] if int(part) < len(self.value) else None
         return None
 
     def reach(self, path: Sequence[object]) -> "tuple[Node, tuple[object, ...]]":

@@ -6,9 +6,7 @@ from harness.spec.contradiction import Contradiction, Rule
 from harness.spec.experiment import Trial
 from harness.spec.foreign import RunningServer
 from harness.spec.load_rules import LOAD_RULES
-
-MAX_HEADERS_BYTES = 32 * 1024  # half of what every server accepts as a head (docs/contract/)
-FAULT_PATH = "/-/fault"  # what sets a fault off (docs/contract/)
+from harness.spec.request_rules import request_contradictions, status_contradictions
 
 
 def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradiction]:
@@ -21,16 +19,7 @@ def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradict
     for rule in _RULES:
         if found := rule(trial, varied):
             yield found
-
-
-def _get_has_no_body(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    if trial.request.method not in ("GET", "HEAD", "OPTIONS") or trial.request.body.bytes == 0:
-        return None
-    return Contradiction(
-        ("request.method", "request.body"),
-        "a GET request carries no body, nor does HEAD or OPTIONS",
-        "set `request.method: POST`, or `request.body: 0 B`",
-    )
+    yield from request_contradictions(trial, varied)
 
 
 def _echo_has_no_body_of_its_own(trial: Trial, varied: Collection[str]) -> Contradiction | None:
@@ -51,21 +40,6 @@ def _answers_are_possible(trial: Trial, _varied: Collection[str]) -> Contradicti
         "every request times out, as its CPU work takes as long as `load.timeout`",
         "raise `load.timeout` or lower `handler.cpu`",
     )
-
-
-def _headers_fit(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    headers = trial.request.headers
-    if sum(len(name) + len(value) + 4 for name, value in headers.items()) > MAX_HEADERS_BYTES:
-        return Contradiction(
-            ("request.headers",),
-            f"the request's headers are larger than {MAX_HEADERS_BYTES // 1024} KiB",
-            "send fewer or shorter ones",
-        )
-    if len({name.lower() for name in headers}) < len(headers):
-        return Contradiction(
-            ("request.headers",), "a request header is given twice, in different case", "keep one of them"
-        )
-    return None
 
 
 def _bimodal_has_slow_answers(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
@@ -111,25 +85,13 @@ def _fault_falls_into_the_window(trial: Trial, _varied: Collection[str]) -> Cont
     )
 
 
-def _fault_has_its_path_alone(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    if trial.handler.fault == "none" or trial.request.path != FAULT_PATH:
-        return None
-    return Contradiction(
-        ("request.path", "handler.fault"),
-        f"every request would set the fault off, as `{FAULT_PATH}` is what does",
-        "ask for another path",
-    )
-
-
 def kept_contract_contradictions(trial: Trial) -> Iterator[Contradiction]:
     """What cannot be asked of a model that keeps the image contract.
 
     Args:
         trial: the complete trial of such a model.
     """
-    if trial.request.expect not in (None, 200):
-        what = "`request.expect` says another status than 200, and models that keep the contract answer with no other"
-        yield Contradiction(("model", "request.expect"), what, "leave it out for this model")
+    yield from status_contradictions(trial)
 
 
 def foreign_contradictions(trial: Trial) -> Iterator[Contradiction]:
@@ -167,13 +129,10 @@ def _of_what_runs_already(trial: Trial) -> Iterator[Contradiction]:
 
 _RULES: tuple[Rule, ...] = (
     *LOAD_RULES,
-    _get_has_no_body,
     _echo_has_no_body_of_its_own,
     _answers_are_possible,
-    _headers_fit,
     _bimodal_has_slow_answers,
     _backend_is_there,
     _backend_answers_in_time,
     _fault_falls_into_the_window,
-    _fault_has_its_path_alone,
 )
