@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.hosts.facts import collect_facts
+from harness.hosts.settings import collect_settings
 from tests.bench.beside import NotMeasuredError, say
 from tests.bench.gates.bench import Bench, Gate, Measured
 from tests.bench.gates.record import BenchRun, GateResult, not_run
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     bench = Bench.here(options.scale)
     chosen = [gate for gate in GATES if gate.name in options.names] if options.names else list(GATES)
     began_s, made_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-    facts, results = collect_facts(), [run(gate, bench) for gate in chosen]
+    settings = collect_settings().model_dump(mode="json", include={"clock_source", "load_average"})
+    facts, results = collect_facts() | settings, [run(gate, bench) for gate in chosen]
     stored = BenchRun(
         made_at=made_at,
         seconds=round(time.monotonic() - began_s, 1),
