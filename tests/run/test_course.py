@@ -49,7 +49,8 @@ def go(run: Path, plan: Plan, of: Shape, at_most: int = 1_000) -> list[str]:
     """Run trials, up to so many, as harness/experiment.py does; gives their ids."""
     said: list[str] = []
     done = store.read_trials(run)
-    course, made = Course(run, plan, done, said.append), []
+    course = Course(run, plan, done, said.append)
+    made: list[str] = []
     for planned in course:
         if len(made) == at_most:
             break

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from harness.blocks import Blocks
 from harness.conformance import CHECKS
 from harness.hosts.settings import HostAudit
 from harness.plan import Plan, PlannedTrial
@@ -94,6 +95,11 @@ def trial_record() -> str:
 def plan_record() -> str:
     """Every field of `plan.json`."""
     return "\n\n".join(_record_table(record) for record in (Plan, PlannedTrial))
+
+
+def blocks_record() -> str:
+    """Every field of `blocks.json`."""
+    return "\n\n".join(_record_table(record) for record in _records(Blocks, set()))
 
 
 def audit_record() -> str:

@@ -38,6 +38,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "checks": reference.checks,
     "trial-record": reference.trial_record,
     "plan-record": reference.plan_record,
+    "blocks-record": reference.blocks_record,
     "audit-record": reference.audit_record,
     "metrics": reference.metrics,
     "models": reference.models,
