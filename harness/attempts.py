@@ -47,7 +47,13 @@ class Attempts:
         at_least = self._processes.get(planned.point, 1)
         while True:
             result = run_trial(
-                self._run, planned, self._stage, self._iterations_per_us, self._display.tick, at_least=at_least
+                self._run,
+                planned,
+                self._stage,
+                self._iterations_per_us,
+                self._display.tick,
+                at_least=at_least,
+                on_step=self._display.step,
             )
             if not gave_out(result):
                 break

@@ -23,6 +23,7 @@ from harness.faults import Injector, injector, requests_answered, stop_what_is_l
 from harness.hosts.cores import CoreMap
 from harness.proof import Expected
 from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
+from harness.result import Capacity
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import ClientConfig, ClientRequest, ProbeConfig, ProbeTarget
 from harness.spec.experiment import Trial
@@ -45,6 +46,12 @@ class Take:
     proved: int = 0  # requests that the server answered rightly before the load
     logs: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what went wrong without touching the numbers
+    # A search for capacity loads one server again and again: what is above is then of its last step.
+    capacity: Capacity | None = None
+    steps: list[ClientReport] = field(default_factory=list)  # of every step
+    measured: Trial | None = None  # the last step, as the open load that it was
+    earlier_ok: int = 0  # right answers of the steps before the last
+    earlier_unknown: int = 0  # their requests of unknown fate
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Job:
     on_tick: Callable[[Tick], None]  # told about progress, twice a second
     backend: BackendUp | None = None  # behind the server
     client: ClientPlan = field(default_factory=ClientPlan)  # its processes and sources
+    on_step: Callable[[str], None] = lambda _what: None  # told what a search tries next
 
 
 def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
@@ -73,27 +81,50 @@ def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
         MeasureError: client or probe broke down or missed a deadline.
         DeployError: the server did not finish as the contract says.
     """
+    with injector(job.trial, deployed.url) as fault:
+        try:
+            observe(runtime, deployed, job, take, fault)
+            finish(deployed, job, take, fault)
+        finally:
+            keep_logs(deployed, job, take)
+
+
+def observe(runtime: Runtime, deployed: Deployed, job: Job, take: Take, fault: Injector | None = None) -> None:
+    """One load beside a server that lives on: client and probe come, tell and go. A search makes many of them.
+
+    Args:
+        runtime: where client and probe run.
+        deployed: the server.
+        job: what is to be measured.
+        take: gets both reports.
+        fault: whoever sets off the trial's fault.
+
+    Raises:
+        MeasureError: client or probe broke down or missed a deadline.
+    """
     config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client)
     specs = [
         client_spec(f"{job.name}-client", config, job.cores.client, job.client),
         _probe_spec(deployed, job, runtime),
     ]
-    with injector(job.trial, deployed.url) as fault, started(runtime, specs, take.notes) as (client, probe):
+    with started(runtime, specs, take.notes) as (client, probe):
         try:
             _follow(client, probe, deployed.service, job, fault)
             take.client = fetch_record(client, "client.json", ClientReport)
             probe.signal(SIGTERM)
             probe.wait(STEP_DEADLINE_S)
             take.probe = fetch_record(probe, "probe.json", ProbeReport)
-            _stop(deployed, job, fault, take)
         finally:
-            behind = [job.backend.service] if job.backend else []
-            services = (deployed.service, client, probe, *behind)
-            take.logs |= {service.spec.role: service.logs() for service in services}
+            take.logs |= {service.spec.role: service.logs() for service in (client, probe)}
 
 
-def _stop(deployed: Deployed, job: Job, fault: Injector | None, take: Take) -> None:
-    """End the server, and what is behind it."""
+def finish(deployed: Deployed, job: Job, take: Take, fault: Injector | None = None) -> None:
+    """End the server, and what is behind it, and take their reports.
+
+    Raises:
+        DeployError: one of them did not end as the contract says.
+        MeasureError: one of them left no right report.
+    """
     if fault is None:
         take.server = stop_and_report(deployed.service, job.exact, deployed.stop)
     else:
@@ -102,6 +133,12 @@ def _stop(deployed: Deployed, job: Job, fault: Injector | None, take: Take) -> N
         take.server = stop_what_is_left(deployed.service, job.exact, take.notes)
     if job.backend is not None:
         take.backend = stop_backend(job.backend)
+
+
+def keep_logs(deployed: Deployed, job: Job, take: Take) -> None:
+    """What the server, and what is behind it, printed."""
+    behind = [job.backend.service] if job.backend else []
+    take.logs |= {service.spec.role: service.logs() for service in (deployed.service, *behind)}
 
 
 def _follow(client: Service, probe: Service, server: Service, job: Job, fault: Injector | None) -> None:

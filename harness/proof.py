@@ -59,7 +59,7 @@ def _first_answer(service: Service, port: int, trial: Trial, kind: MixedRequest)
         try:
             # In attempts: a port that somebody else holds may accept and never answer, while the server has ended.
             patience_s = min(2 + 2 * trial.handler.cpu.s + backend_s, deadline - time.monotonic())
-            status, body = _ask(f"http://{service.address}:{port}", kind, patience_s)
+            status, body = ask(f"http://{service.address}:{port}", kind, patience_s)
             if status != BAD_GATEWAY or not backend_s or time.monotonic() > deadline:
                 return (
                     status,
@@ -116,7 +116,7 @@ def _two_lengths(origin: str, kind: MixedRequest, trust: Trust | None, service: 
     lengths: list[int] = []
     while len(lengths) < 2:
         try:
-            status, body = _ask(origin, kind, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust)
+            status, body = ask(origin, kind, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust)
         except (OSError, http.client.HTTPException) as error:
             _give_up_on(origin, error, service, late=time.monotonic() > deadline)
             time.sleep(0.02)
@@ -163,7 +163,7 @@ def longest_answer_s(backend: Backend) -> float:
     return max(slow_s, usual_s * (LONGEST_DRAW if backend.distribution == "exponential" else 1.0))
 
 
-def _ask(origin: str, request: MixedRequest, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
+def ask(origin: str, request: MixedRequest, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
     """One request on a connection of its own: status and body of the answer.
 
     Args:

@@ -31,6 +31,7 @@ class Display:
         self._left_s = 0.0
         self._last: Tick | None = None
         self._trial_id = ""
+        self._step = ""  # what a search for capacity tries
 
     def say(self, message: str) -> None:
         """A plain line."""
@@ -79,17 +80,22 @@ class Display:
 
     def trial_begins(self, planned: PlannedTrial, total: int) -> None:
         """A trial starts, of so many as the run now has at most."""
-        self._trial_id, self._last, self._total = planned.id, None, total
+        self._trial_id, self._last, self._total, self._step = planned.id, None, total, ""
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=total)
         self._update(f"{planned.id}")
+
+    def step(self, what: str) -> None:
+        """A search for capacity goes on to its next rate."""
+        self._step, self._last = f", {what}", None
+        self._update(f"{self._trial_id}{self._step}")
 
     def tick(self, tick: Tick) -> None:
         """The client's word while it runs: the live rate."""
         if self._last is not None and tick.at_ns > self._last.at_ns:
             rate = (tick.ok - self._last.ok) / ((tick.at_ns - self._last.at_ns) / 1e9)
             errors = f", {tick.errors} errors" if tick.errors else ""
-            self._update(f"{self._trial_id}  {rate:,.0f} requests/s{errors}")
+            self._update(f"{self._trial_id}{self._step}  {rate:,.0f} requests/s{errors}")
         self._last = tick
 
     def trial_ends(self, result: TrialResult, left_s: float) -> None:
