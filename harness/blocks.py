@@ -27,9 +27,9 @@ class OpenPair(Record):
     other: str = Field(description="Point at the same place.")
     metric: str = Field(description="By which they are compared.")
     blocks: int = Field(description="That hold a run of both that counts.")
-    ratio: float | None = Field(description="Of `one` over `other`; none below 3 blocks.")
-    low: float | None = Field(description="The interval's ends, at the level of one look.")
-    high: float | None
+    ratio: float | None = Field(description="Of `one` over `other`; none where no block holds both.")
+    low: float | None = Field(description="The interval's lower end, at the level of one look; none below 3 blocks.")
+    high: float | None = Field(description="Its upper end.")
 
 
 class BlockDecision(Record):
