@@ -40,7 +40,7 @@ def _one_address(room: Room) -> list[Row]:
     if room.ports is not None and room.ports < PER_ADDRESS:
         return [not_run(name, f"net.ipv4.ip_local_port_range leaves {room.ports:,} ports")]
     connections = min(room.ports or PER_ADDRESS, 28_200)
-    plan = plan_client(trial_of(connections), room, at_least=2)
+    plan = plan_client(trial_of(connections, addresses=1), room, at_least=2)
     addresses = max(len(plan.sources), 1)
     done = hold(connections, plan, room)
     return [at_least(name, "", _held(done) / addresses, PER_ADDRESS, note=f"{plan.processes} processes")]
