@@ -65,8 +65,8 @@ def audit(need: Need, host: HostAudit) -> list[Wall]:
 
 
 def _files(need: Need, host: HostAudit) -> Iterator[Wall]:
-    hard = host.limits["open_files"].hard
-    if hard is not None and need.open_files > hard:
+    hard = host.limits["open_files"].stops(need.open_files)
+    if hard is not None:
         remedy = f"run as root `ulimit -Hn {need.open_files}`, set nofile in /etc/security/limits.conf, or ask for fewer connections"
         yield Wall("open files (RLIMIT_NOFILE, hard)", hard, need.open_files, remedy, fatal=True)
         yield from _sysctl(host, "fs.nr_open", need.open_files, fatal=True)
@@ -75,8 +75,8 @@ def _files(need: Need, host: HostAudit) -> Iterator[Wall]:
 
 def _tasks(need: Need, host: HostAudit) -> Iterator[Wall]:
     tasks = need.tasks + OWN_TASKS
-    hard = host.limits["processes"].hard
-    if hard is not None and tasks > hard:
+    hard = host.limits["processes"].stops(tasks)
+    if hard is not None:
         remedy = f"run as root `ulimit -Hu {tasks}`, or ask for fewer connections"
         yield Wall("processes of a user (RLIMIT_NPROC, hard)", hard, tasks, remedy, fatal=True)
     for name in ("kernel.pid_max", "kernel.threads-max"):

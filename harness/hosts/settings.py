@@ -8,6 +8,7 @@ import re
 import resource
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -58,10 +59,14 @@ LIMITS = {
 
 
 class Limit(Record):
-    """A resource limit of the harness, which what it starts inherits; none: unlimited."""
+    """A resource limit of the harness, which what it starts inherits."""
 
-    soft: int | None = Field(description="In force.")
-    hard: int | None = Field(description="As far as it may be raised.")
+    soft: int | Literal["unlimited"] = Field(description="In force.")
+    hard: int | Literal["unlimited"] = Field(description="As far as it may be raised.")
+
+    def stops(self, need: int) -> int | None:
+        """The hard limit, where it lies below a need."""
+        return self.hard if isinstance(self.hard, int) and self.hard < need else None
 
 
 class HostAudit(Record):
@@ -132,11 +137,15 @@ def _available_bytes(root: Path) -> int | None:
 
 
 def _limit(kind: int) -> Limit:
-    soft, hard = (None if value == resource.RLIM_INFINITY else value for value in resource.getrlimit(kind))
-    return Limit(soft=soft, hard=hard)
+    soft, hard = resource.getrlimit(kind)
+    return Limit(
+        soft="unlimited" if soft == resource.RLIM_INFINITY else soft,
+        hard="unlimited" if hard == resource.RLIM_INFINITY else hard,
+    )
 
 
 def _sysctl(root: Path, name: str) -> int | str | None:
     path = root / "proc/sys" / name.replace(".", "/")
+    content = text(path)
     plain = number(path)
-    return plain if plain is not None else " ".join((text(path) or "").split()) or None
+    return plain if plain is not None or content is None else " ".join(content.split())

@@ -23,7 +23,7 @@ ROOMY = {
     "net.netfilter.nf_conntrack_tcp_timeout_time_wait": "120",
 }
 MODEST = Need(open_files=300, connections=256, backlog=4096, tasks=256, threads=256)
-NO_LIMITS = {name: Limit(soft=None, hard=None) for name in ("open_files", "processes")}
+NO_LIMITS = {name: Limit(soft="unlimited", hard="unlimited") for name in ("open_files", "processes")}
 UNLIMITED = CgroupLimits(cpu_quota_cores=None, cpuset=None, memory_limit_bytes=None, pids_limit=None, pids_used=None)
 
 

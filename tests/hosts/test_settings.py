@@ -3,6 +3,7 @@
 import getpass
 import os
 import platform
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from harness.hosts.cgroup import CgroupLimits, own_cgroup_limits
 from harness.hosts.cpu import cpu_list
-from harness.hosts.settings import SYSCTLS, HostAudit, collect_settings
+from harness.hosts.settings import SYSCTLS, HostAudit, Limit, collect_settings
 from tests.hosts.test_facts import texts
 
 
@@ -26,13 +27,22 @@ def test_this_host_tells_what_every_linux_tells() -> None:
     assert host.kernel == platform.release()
     assert (host.number("net.core.somaxconn") or 0) > 0
     assert len(str(host.sysctls["net.ipv4.ip_local_port_range"]).split()) == 2
-    assert (host.limits["open_files"].soft or 0) > 0
+    assert host.limits["open_files"].soft != 0
     assert host.load_average is not None
     assert len(host.load_average) == 3
     assert (host.memory_available_bytes or 0) > 1 << 20
     assert 0 < host.switch_interval_s < 1
     assert (host.timer_slack_ns or 0) > 0
     assert set(os.sched_getaffinity(0)) <= {cpu for core in host.siblings for cpu in core}
+
+
+def test_limits_are_this_processs_own_and_no_limit_is_said_in_a_word() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    expected = "unlimited" if hard == resource.RLIM_INFINITY else hard
+    found = collect_settings().limits["address_space_bytes"]
+    assert found.hard == expected
+    assert Limit(soft="unlimited", hard="unlimited").stops(10**12) is None
+    assert (Limit(soft=1, hard=5).stops(5), Limit(soft=1, hard=5).stops(6)) == (None, 5)
 
 
 def test_they_come_back_from_json_as_they_were() -> None:
@@ -75,6 +85,12 @@ def test_a_host_that_tells_nothing_has_every_setting_as_none(tmp_path: Path) -> 
 def test_recorded_files_of_other_hosts(tmp_path: Path, path: str, content: str, field: str, expected: object) -> None:
     lay(tmp_path, **{path: content})
     assert getattr(collect_settings(tmp_path), field) == expected
+
+
+def test_a_setting_that_is_there_and_empty_is_not_unknown(tmp_path: Path) -> None:
+    lay(tmp_path, **{"proc/sys/net/ipv4/ip_local_reserved_ports": "\n", "proc/sys/net/ipv4/tcp_mem": "1\t2\t3\n"})
+    found = collect_settings(tmp_path).sysctls
+    assert (found["net.ipv4.ip_local_reserved_ports"], found["net.ipv4.tcp_mem"]) == ("", "1 2 3")
 
 
 @pytest.mark.parametrize(
