@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 _TFD_TIMER_ABSTIME = 1
+_DISARMED = 0  # as a time
 
 
 class _Timespec(ctypes.Structure):
@@ -54,13 +55,14 @@ class Alarm:
         self._loop = loop
         self._descriptor, self._arm = _with_ctypes() if use_ctypes else _with_os()
         self._armed = False
+        self._time_ns = 0
         self._callback: Callable[[], None] = lambda: None
         loop.add_reader(self._descriptor, self._fire)
 
     def at(self, time_ns: int, callback: Callable[[], None]) -> None:
         """Call back at this time of CLOCK_MONOTONIC, or at once when it has passed; never before it."""
-        self._callback, self._armed = callback, True
-        self._arm(max(time_ns, 1))  # 0 would disarm
+        self._callback, self._armed, self._time_ns = callback, True, time_ns
+        self._arm(max(time_ns, _DISARMED + 1))
 
     async def until(self, time_ns: int) -> None:
         """Sleep until this time of CLOCK_MONOTONIC."""
@@ -74,7 +76,9 @@ class Alarm:
         os.close(self._descriptor)
 
     def _fire(self) -> None:
+        if time.monotonic_ns() < self._time_ns:  # armed again since the loop asked what is ready
+            return
         self._armed = False
         self._callback()
         if not self._armed:  # arming clears the expiry by itself; without it the descriptor would stay readable
-            os.read(self._descriptor, 8)
+            self._arm(_DISARMED)

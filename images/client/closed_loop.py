@@ -3,20 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import chain, count, repeat
-
-import numpy as np
+from itertools import count, repeat
 
 from client.accounts import Accounts
 from client.alarm import Alarm
 from client.config import Config
-from client.connection import IDLE
 from client.loops import NEVER_NS
-from client.schedule import Share, generator
+from client.rates import Floats
+from client.schedule import Share, generator, one_by_one
 from client.slot import Slot
+from client.states import IDLE
 
 _THINKING = 2  # the stream of random numbers, among those of one seed
-_AT_ONCE = 512
 
 _clock = time.monotonic_ns
 
@@ -143,16 +141,14 @@ class Thinks:
         """One after the other, without end."""
         if not self._exponential:
             return repeat(round(self._think_ns))
-        return chain.from_iterable(self._drawn(self._chance.standard_exponential) for _ in repeat(None))
+        return self._drawn(self._chance.standard_exponential)
 
     def residual(self) -> Iterator[int]:
         """What is left of think times at a moment that has nothing to do with them.
 
         Of exponential ones as much as at their beginning; of equal ones any part is equally likely.
         """
-        draw = self._chance.standard_exponential if self._exponential else self._chance.random
-        return chain.from_iterable(self._drawn(draw) for _ in repeat(None))
+        return self._drawn(self._chance.standard_exponential if self._exponential else self._chance.random)
 
-    def _drawn(self, draw: "Callable[[int], np.typing.NDArray[np.float64]]") -> list[int]:
-        times: list[int] = np.rint(draw(_AT_ONCE) * self._think_ns).astype(np.int64).tolist()
-        return times
+    def _drawn(self, draw: Callable[[int], Floats]) -> Iterator[int]:
+        return (round(part * self._think_ns) for part in one_by_one(draw))

@@ -10,6 +10,7 @@ from client.loops import NEVER_NS
 from client.schedule import Schedule, times_until
 from client.slot import Slot
 
+_AWAKE_NS = 15_000  # to sleep and be woken costs as much CPU, so that for a shorter time it is cheaper to stay awake
 _LOOK_NS = 1_000_000  # while a request waits, an open loop looks at the clock at least so often
 
 
@@ -43,6 +44,8 @@ class OpenLoop:
     An answer is stamped when it is read. If the alarm was overdue then, the client was away, and the answer's
     connection counts as free since the alarm was due. So it does after the alarm has rung, until the event loop has
     asked the kernel once more: a process can be stopped with the alarm in its hands, before it has asked for answers.
+
+    Before what is due in some microseconds it does not sleep. An alarm that was set for it before rings in vain.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class OpenLoop:
         self._absence = Absence(NEVER_NS)  # begins when the alarm is due
         self._past: deque[Absence] = deque()  # over, but answers from them may still turn up
         self._unseen_ns = NEVER_NS  # what is read after this time may have lain there since
+        self._look_ns = NEVER_NS  # when to look at the clock next
+        self._awake = False  # staying awake until then
 
     @property
     def waiting(self) -> int:
@@ -94,13 +99,15 @@ class OpenLoop:
                 doubtful.answer_read(since_ns)
         if self._queue:
             self.expire(since_ns - self._timeout_ns, since_ns)
-        if not self._queue:
-            slot.free_since_ns = free_ns
-            self._free.append(slot)
+        if self._queue:
+            intended, absence = self._queue.popleft()
+            self._note_lag(intended, max(since_ns - max(intended, free_ns), absence.lag_ns(intended)))
+            slot.launch(intended, since_ns)
             return
-        intended, absence = self._queue.popleft()
-        self._note_lag(intended, max(since_ns - max(intended, free_ns), absence.lag_ns(intended)))
-        slot.launch(intended, since_ns)
+        slot.free_since_ns = free_ns
+        self._free.append(slot)
+        if self._look_ns - since_ns < _AWAKE_NS and not self._past:
+            self._look_soon(since_ns)
 
     def begin(self, slots: Sequence[Slot], start_ns: int, end_ns: int) -> None:  # noqa: ARG002
         """Set the schedule going. May be called before the start."""
@@ -116,9 +123,15 @@ class OpenLoop:
         while self._queue and self._queue[0][0] <= cutoff_ns:
             self._accounts.unsent(self._queue.popleft()[0], now_ns)
 
+    def _rung(self) -> None:
+        """The alarm; in vain if the loop has stayed awake for what it was set for."""
+        if not self._awake:
+            self._due()
+
     def _due(self) -> None:
         """Send what is due, and set the alarm for what is next."""
         now = self._clock()
+        self._look_ns = NEVER_NS  # what becomes ready meanwhile need not come back here
         self._carry_out(now)
         next_ns = self._next_ns
         if self._queue:
@@ -148,14 +161,39 @@ class OpenLoop:
         """Look at the clock again at this time; not being able to then begins an absence."""
         self._absence = Absence(time_ns)
         self._unseen_ns = self._past[0].from_ns if self._past else time_ns
-        if time_ns != NEVER_NS:
-            self._alarm.at(time_ns, self._due)
+        self._look_ns = time_ns
+        if time_ns - self._clock() < _AWAKE_NS:
+            self._stay_awake()
+        elif time_ns != NEVER_NS:
+            self._alarm.at(time_ns, self._rung)
+
+    def _look_soon(self, now_ns: int) -> None:
+        """It is time to look, though further answers may lie there, or nearly."""
+        if self._look_ns <= now_ns:
+            self._due()
+        else:
+            self._stay_awake()
+
+    def _stay_awake(self) -> None:
+        """Have the event loop turn, and read answers as it does, until it is time to look."""
+        if not self._awake:
+            self._awake = True
+            self._next_turn(self._look_again)
+
+    def _look_again(self) -> None:
+        rest_ns = self._look_ns - self._clock()
+        if 0 < rest_ns < _AWAKE_NS:
+            self._next_turn(self._look_again)
+            return
+        self._awake = False  # else somebody has looked in the meantime, and set the alarm for what is next
+        if rest_ns <= 0:
+            self._due()
 
     def _turn(self) -> None:
         """A turn of the event loop is over, and with the second one an absence: all that lay there has been read."""
         for absence in self._past:
             absence.turns_left -= 1
-        if not self._past[0].turns_left:  # at most one begins in a turn
+        while self._past and not self._past[0].turns_left:
             self._past.popleft()
         if self._past:
             self._unseen_ns = self._past[0].from_ns

@@ -19,9 +19,6 @@ UNITS = 2 * 10**12
 cumulated over a step or a line is a whole number."""
 
 
-_FOR_EVER_NS = 1 << 62
-
-
 @dataclass(frozen=True)
 class Piece:
     """A rate that goes from one value to another along a straight line.
@@ -44,6 +41,11 @@ class Piece:
     def slope(self) -> int:
         """By how much the rate grows over its whole length."""
         return self.to_milli - self.from_milli
+
+    @property
+    def bend(self) -> float:
+        """Twice its change per nanosecond, requests per square nanosecond."""
+        return 2 * self.slope / 1e12 / self.length_ns
 
     def reached_ns(self, units: int) -> int:
         """When so much is cumulated, rounded down to a nanosecond."""
@@ -82,6 +84,7 @@ class Rates:
         self.pieces.append(Piece(start_ns, 1, last_milli, last_milli, before))
         self._starts = [piece.start_ns for piece in self.pieces]
         self.befores = [piece.before for piece in self.pieces]
+        self.cumulated_before: Floats = np.array(self.befores, np.float64) / UNITS
 
     def time_of(self, number: int) -> int:
         """When request `number` of a regular stream is due, rounded down to a nanosecond."""
@@ -98,17 +101,25 @@ class Rates:
         return self._cumulated(to_ns) - self._cumulated(from_ns)
 
     def times_of(self, cumulated: Floats) -> Ints:
-        """When so many requests are cumulated, each rounded down to a nanosecond; in bulk, to within 1 ns."""
-        starts = np.array(self._starts, np.int64)
-        ends = np.append(starts[1:], _FOR_EVER_NS)  # no rounding passes the next piece: times stay in order
-        befores = np.array(self.befores, np.float64) / UNITS
-        which = np.searchsorted(befores, cumulated, side="right") - 1
-        rates = np.array([piece.from_milli for piece in self.pieces])[which] / 1e12  # per nanosecond
-        slopes = np.array([piece.slope / 1e12 / piece.length_ns for piece in self.pieces])[which]
-        rest = cumulated - befores[which]
-        under = np.sqrt(np.maximum(rates * rates + 2 * slopes * rest, 0))
-        elapsed: Ints = np.floor(2 * rest / (rates + under)).astype(np.int64)
-        return np.minimum(starts[which] + elapsed, ends[which])
+        """When so many requests are cumulated (in order), each rounded down to a nanosecond; in bulk, to within 1 ns."""
+        first, last = np.searchsorted(self.cumulated_before, cumulated[[0, -1]], side="right") - 1
+        if first == last:  # as nearly always
+            return self._times_in(int(first), cumulated)
+        which = np.searchsorted(self.cumulated_before, cumulated, side="right") - 1
+        return np.concatenate([self._times_in(piece, cumulated[which == piece]) for piece in range(first, last + 1)])
+
+    def _times_in(self, number: int, cumulated: Floats) -> Ints:
+        piece = self.pieces[number]
+        rest = cumulated - self.cumulated_before[number]
+        rate = piece.from_milli / 1e12  # per nanosecond
+        if piece.slope:
+            under = rate * rate + rest * piece.bend
+            elapsed = (2 * rest / (rate + np.sqrt(np.maximum(under, 0)))).astype(np.int64)
+        else:
+            elapsed = (rest / rate).astype(np.int64)
+        times: Ints = elapsed + piece.start_ns
+        # No rounding passes the next piece, so that times stay in order.
+        return times if piece is self.pieces[-1] else np.minimum(times, piece.start_ns + piece.length_ns)
 
     def _at(self, time_ns: int) -> Piece:
         return self.pieces[max(bisect_right(self._starts, time_ns) - 1, 0)]

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import Literal, cast
 
 from client.accounts import Accounts
 from client.alarm import Alarm
@@ -14,6 +14,7 @@ from client.schedule import WHOLE, schedule_of
 from client.slot import Slot
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
+TURN = US  # how long a turn of an event loop takes that does not sleep
 
 
 @dataclass
@@ -22,7 +23,7 @@ class World:
 
     Attributes:
         absences: (from, to) ns in which the client is frozen.
-        late_ns: how late the client wakes up otherwise.
+        late_ns: how late the client wakes up otherwise, where it sleeps.
         order: in which order the event loop deals with what is ready when an absence ends: the alarm first, the answers
             first, or only what was ready when the absence began, and the rest in the next turn.
     """
@@ -34,6 +35,7 @@ class World:
     absences: Sequence[tuple[int, int]] = ()
     late_ns: int = 0
     order: str = "alarm first"
+    arrivals: Literal["constant", "poisson"] = "constant"
     now: int = 0
     sent: dict[int, int] = field(default_factory=dict)  # intended: sent
     _alarm: tuple[int, Callable[[], None]] | None = None
@@ -46,10 +48,9 @@ class World:
 
     def lags(self) -> dict[int, int]:
         """Play it to the end; the send lag of each request by its intended time."""
-        config = Config(url="", kind="open", rate_per_s=self.rate_per_s, connections=self.connections)
-        books = Accounts(config)
+        books = Accounts(self._config)
         loop = OpenLoop(
-            partial(schedule_of, config, WHOLE),
+            partial(schedule_of, self._config, WHOLE),
             cast(Alarm, self),
             books,
             timeout_ns=1_000 * S,
@@ -65,14 +66,26 @@ class World:
         books.lags.log.set_aside()
         return dict(books.lags.log.take(1 << 30).tolist())
 
+    def intended(self) -> int:
+        """How many requests the schedule holds."""
+        return schedule_of(self._config, WHOLE, MS).count(MS, MS + self.window_ns)
+
+    @property
+    def _config(self) -> Config:
+        return Config(
+            url="", kind="open", rate_per_s=self.rate_per_s, connections=self.connections, arrivals=self.arrivals
+        )
+
     def _turn(self, loop: OpenLoop, slots: "list[_Slot]") -> None:
         """One turn of the event loop: what the last one left, then wait, unless that left more, and deal with what is ready."""
         callbacks, self._next_turn[:] = self._next_turn[:], []
         for callback in callbacks:
             callback()
         events = [*([self._alarm[0]] if self._alarm else []), *(arrives for arrives, _ in self._answers[:1])]
-        asked = self.now if self._next_turn else max(self.now, min(events))
-        self.now = self._awake(asked)
+        if self._next_turn:  # the loop does not sleep
+            events.append(self.now + TURN)
+        asked = max(self.now, min(events))
+        self.now = self._awake(asked if self._next_turn else asked + self.late_ns)
         until = asked if self.order == "alarm alone" else self.now
         rings, answered = self._alarm is not None and self._alarm[0] <= until, []
         while self._answers and self._answers[0][0] <= until:
@@ -91,7 +104,6 @@ class World:
 
     def _awake(self, time_ns: int) -> int:
         """When the client gets to what happens at this time."""
-        time_ns += self.late_ns
         return next((to_ns for from_ns, to_ns in self.absences if from_ns <= time_ns < to_ns), time_ns)
 
 

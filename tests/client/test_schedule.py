@@ -14,6 +14,7 @@ from client.rates import edges_of, phases_of, rates_of
 from client.schedule import (
     WHOLE,
     ConstantRate,
+    Poisson,
     Share,
     growth_at,
     newcomers_of,
@@ -200,6 +201,18 @@ def test_a_poisson_schedule_is_the_same_each_time_and_another_for_another_seed_o
     ]
     assert all(not set(all_times(of)) & set(other) for other in others)
     assert not set(others[1]) & set(others[2])
+
+
+@pytest.mark.parametrize("share", [WHOLE, Share(2, 3)])
+@pytest.mark.parametrize("rates_per_s", [(30_000,), (9_000, 100, 20_000)])
+@pytest.mark.parametrize("shape", ["staircase", "ramp"])
+def test_a_poisson_schedule_made_in_bulk_is_the_one_made_one_by_one(
+    rates_per_s: tuple[float, ...], shape: str, share: Share
+) -> None:
+    schedule = schedule_of(config(*rates_per_s, shape=shape, arrivals="poisson"), share, START)
+    assert isinstance(schedule, Poisson)
+    bulk = next(schedule.blocks()).tolist() + next(islice(schedule.blocks(), 1, None)).tolist()
+    assert list(islice(schedule.times(), len(bulk))) == bulk
 
 
 @pytest.mark.parametrize("shape", ["staircase", "ramp"])
