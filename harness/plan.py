@@ -23,6 +23,10 @@ CANARY = "canary"
 FEWEST_BLOCKS_WITH_CANARY = 3
 MAX_POINT_LENGTH = 120  # of a file name's 255 bytes
 EXPECTED_OVERHEAD_S = 1.5  # of a trial, until a run's own trials have shown theirs
+SHORT_STEPS, LONG_STEPS = (
+    12,
+    4,
+)  # of a search for capacity, where chance plays no part; up to four times as many where it does
 
 
 class PlannedTrial(Record):
@@ -99,7 +103,18 @@ def estimate_s(trials: Iterable[Trial], overhead_s: float) -> float:
         trials: complete trials.
         overhead_s: of each trial, beyond warm-up and window.
     """
-    return sum(trial.load.warmup.s + trial.load.window.s + overhead_s for trial in trials)
+    return sum(_loaded_s(trial) + overhead_s for trial in trials)
+
+
+def _loaded_s(trial: Trial) -> float:
+    """Warm-up and window of a trial; of a search, those of the steps that one usually takes, each with a client of its own."""
+    load = trial.load
+    if load.kind != "capacity":
+        return load.warmup.s + load.window.s
+    longest_s = max((limit.s for limit in trial.slo.latencies.values()), default=0.0)
+    short_s = max(load.window.s, longest_s / (load.resolution.fraction / 2))
+    each_s = load.warmup.s + EXPECTED_OVERHEAD_S
+    return SHORT_STEPS * (each_s + short_s) + LONG_STEPS * (each_s + max(load.confirmation.s, short_s))
 
 
 def point_id(names: Sequence[str], point: Point) -> str:

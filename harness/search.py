@@ -18,7 +18,7 @@ from harness.measure import Job, Take
 from harness.proof import ask
 from harness.readings import throughput_rps
 from harness.result import Capacity, SearchStep, Verdict
-from harness.slo import Assessment, assess, requests_needed
+from harness.slo import Assessment, assess, fails_without_lag, requests_needed
 from harness.spec.experiment import Trial
 from harness.spec.quantities import Duration, Rate
 
@@ -26,7 +26,10 @@ START_RPS = 100.0
 """Where a search begins that is not told."""
 
 CLIENT = ("client cpu", "client lag")
-"""Who gave out where a step says nothing about the server."""
+"""Who gave out where a step may say nothing about the server."""
+
+CLIENT_TRIES = 3
+"""Steps in a row that the client has to limit before it is believed to have given out: one may have been disturbed."""
 
 QUIET_S = 0.2
 """Between two steps, before and after the server has shown that it answers."""
@@ -59,10 +62,10 @@ def search_capacity(reached: Reached, job: Job, take: Take, observe: Observe, ju
         one = _load(replace(job, name=f"{job.name}-s{len(steps) + 1}", trial=trial_at(job.trial, step)), take, observe)
         verdict = judged(one, take)
         assessment = _assessed(job.trial, take, verdict)
-        again = assessment.met is None and not (steps and steps[-1].met is None)
-        if not again:  # a client that gave out once may have been disturbed
-            search.tell(step, assessment)
         steps.append(_record(step, assessment, take, verdict))
+        void = [made for made in steps[-CLIENT_TRIES:] if made.met is None]
+        if assessment.met is not None or len(void) == CLIENT_TRIES:
+            search.tell(step, assessment)
         take.capacity = Capacity(
             low_rps=search.low_rps,
             high_rps=search.high_rps,
@@ -115,13 +118,19 @@ def _load(job: Job, take: Take, observe: Observe) -> Job:
 
 
 def _assessed(trial: Trial, take: Take, verdict: Verdict | None) -> Assessment:
-    """A step's outcome; nothing is known by one that the client limited."""
+    """A step's outcome.
+
+    What the client limited says nothing, but for two cases: the SLO was met in spite of it, as its delay is a part of every response
+    time; or it would have been missed without that delay as well.
+    """
     if take.client is None:
         raise MeasureError("the client of a step left no report")
     found = assess(trial.slo, take.client)
-    if verdict is not None and verdict.limited_by in CLIENT:
-        return replace(found, met=None, why=f"the client gave out: {verdict.evidence}")
-    return found
+    if verdict is None or verdict.limited_by not in CLIENT or found.met:
+        return found
+    if verdict.limited_by == "client lag" and fails_without_lag(trial.slo, take.client):
+        return found
+    return replace(found, met=None, why=f"the client gave out: {verdict.evidence}")
 
 
 def _record(step: Step, assessment: Assessment, take: Take, verdict: Verdict | None) -> SearchStep:

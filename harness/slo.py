@@ -85,13 +85,32 @@ def requests_needed(slo: Slo) -> int:
     return max([REQUESTS_LEAST, *needed])
 
 
+def fails_without_lag(slo: Slo, client: ClientReport) -> bool:
+    """Whether a percentile of an SLO is missed even if the client's own delay is taken off every response time.
+
+    Of any two delays, P(response - lag > limit) >= P(response > limit + x) - P(lag > x), for every x; here x is p99 of the lag.
+    """
+    lag_ns = percentile(client.histograms.get("send_lag", {}), 99.0)
+    if lag_ns is None or math.isinf(lag_ns):
+        return False
+    for name, limit in slo.latencies.items():
+        beyond, total = _beyond(client, limit.ns + lag_ns)
+        if total and beyond / total > 1 - _PERCENTS[name] / 100 + 0.01:
+            return True
+    return False
+
+
+def _beyond(client: ClientReport, limit_ns: float) -> tuple[int, int]:
+    """Requests that took longer, those without an answer in time among them; and all that count."""
+    counts, censored = client.histograms.get("response", {}), readings.censored("response", client)
+    longer = sum(count for index, count in counts.items() if sum(bounds_of(index)) / 2 > limit_ns)
+    return longer + censored, sum(counts.values()) + censored
+
+
 def _latencies(slo: Slo, client: ClientReport) -> Iterator[_Demand]:
-    counts = client.histograms.get("response", {})
     for name, limit in slo.latencies.items():
         allowed = 1 - _PERCENTS[name] / 100
-        beyond = readings.censored("response", client)
-        beyond += sum(count for index, count in counts.items() if sum(bounds_of(index)) / 2 > limit.ns)
-        total = sum(counts.values()) + readings.censored("response", client)
+        beyond, total = _beyond(client, limit.ns)
         enough = total * allowed >= BEYOND - 1e-9
         used = beyond / (total * allowed) if total else math.inf
         value_us = _percentile_us(name, client)

@@ -70,7 +70,7 @@ class Comparison:
 
 
 def primary_metric(points: Sequence[Point], wanted: str | None = None) -> str:
-    """What an experiment is about: throughput in a closed loop, the tail of the response time in an open one.
+    """What an experiment is about: throughput in a closed loop, the tail of the response time in an open one, capacity in a search.
 
     Or what its spec wants, where any run that counts carries it.
 
@@ -86,6 +86,8 @@ def primary_metric(points: Sequence[Point], wanted: str | None = None) -> str:
         return "connections_lost" if ended else "error_count"
     if any(point.closed for point in points):
         return "throughput_rps"
+    if any(point.searched for point in points):
+        return "capacity_rps"
     carried = all(point.estimates["response_p99_us"] for point in points if point.counted)
     return "response_p99_us" if carried else "response_p50_us"
 

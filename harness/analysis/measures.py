@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from harness import ledger, readings
 from harness.histogram import percentiles
 from harness.raw import ClientReport, HistogramName, ServerReport
-from harness.result import ServiceUsage, TrialResult
+from harness.result import Capacity, ServiceUsage, TrialResult
 from harness.spec.metrics import METRICS
 
 Values = dict[str, float | None]
@@ -21,6 +21,8 @@ def measure(result: TrialResult) -> Values:
     """Every metric of one trial; None where the trial cannot carry it."""
     values: Values = dict.fromkeys(METRICS)
     values["overhead_s"] = result.overhead_s
+    if result.capacity is not None:
+        values |= _of_search(result.capacity)
     if result.client is None:
         return values
     values |= _of_client(result.client) | _percentiles(result.client)
@@ -39,6 +41,14 @@ def measure(result: TrialResult) -> Values:
 
 def _ratio(part: float | None, whole: float) -> float | None:
     return part / whole if part is not None and whole > 0 else None
+
+
+def _of_search(capacity: Capacity) -> Values:
+    return {
+        "capacity_rps": capacity.low_rps,
+        "capacity_high_rps": capacity.high_rps,
+        "capacity_steps": len(capacity.steps),
+    }
 
 
 def _of_client(client: ClientReport) -> Values:

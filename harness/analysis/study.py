@@ -65,6 +65,11 @@ class Point:
         return self.rows[0].planned.trial.load.kind == "closed"
 
     @property
+    def searched(self) -> bool:
+        """Whether its trials are searches for capacity."""
+        return self.rows[0].planned.trial.load.kind == "capacity"
+
+    @property
     def fault(self) -> str:
         """What one of its requests sets off in the middle of the window; `none`: nothing."""
         return self.rows[0].planned.trial.handler.fault

@@ -9,6 +9,7 @@ from harness.spec.metrics import METRICS
 
 COLUMNS = {
     "connections_lost": "Connections lost",
+    "capacity_rps": "Capacity",
     "connections_held": "Connections held",
     "throughput_rps": "Throughput",
     "response_p50_us": "p50",
