@@ -61,7 +61,6 @@ def shares(config: Config) -> list[Config]:
                 processes=1,
                 connections=connections,
                 sources=config.sources[first:] + config.sources[:first],
-                connect_rate_per_s=max(config.connect_rate_per_s / count, 0.001),
                 wait_for_start=True,
             )
         )

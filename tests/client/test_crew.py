@@ -237,6 +237,7 @@ def test_shares_differ_by_one_connection_at_most(connections: int, processes: in
     given = shares(Config("http://127.0.0.1/", connections=connections, processes=processes))
     assert [each.connections for each in given] == parts
     assert all(each.processes == 1 for each in given)
+    assert all(each.connect_rate_per_s == 5_000 for each in given)  # of the whole: each has its places in that order
 
 
 def test_sources_go_round_over_all_processes_as_over_one() -> None:
