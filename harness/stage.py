@@ -127,6 +127,7 @@ def set_stage(
         HostError: this host lacks what a trial, or a model, needs.
     """
     _refuse_work_that_is_not_shared(trials, models)
+    host = collect_settings()  # before images are built: its load is what others make
     servers = [trial.model for trial in trials]
     folders = [*sorted({server for server in servers if isinstance(server, str)}), *tools]
     ready = sorted({server.reference for server in servers if isinstance(server, ReadyImage)})
@@ -143,7 +144,7 @@ def set_stage(
     refuse_unmet_needs(runtime, {name: models[name] for name in servers if isinstance(name, str)})
     room = room_of_this_host()
     doubts = refuse_impossible(trials, room)
-    stage = Stage(runtime, note, models, digests, collect_settings(), doubts, available_cores(), room, trusted)
+    stage = Stage(runtime, note, models, digests, host, doubts, available_cores(), room, trusted)
     asked = [(trial, stage.model_of(trial), stage.cores(trial)) for trial in trials]
     walls = refuse_walls(asked, stage.audit, within=runtime.name == "process")
     stage = replace(stage, walls=[*doubts, *map(str, walls)])
