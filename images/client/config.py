@@ -16,6 +16,9 @@ _DAY_S = 86_400
 MOST_KINDS = 32
 """Of requests in a mix: what a record has room for."""
 
+MOST_SLOTS = (1 << 20) - 2
+"""Connections of one client: what a record has room for."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -115,6 +118,7 @@ def problems(raw: Mapping[str, Any]) -> list[str]:
     found += (
         _number_problems(raw)
         + _lifetime_problems(raw)
+        + _hold_problems(raw)
         + _mix_problems(raw)
         + _expectation_problems(raw)
         + _choice_problems(raw)
@@ -177,6 +181,24 @@ def _lifetime_problems(raw: Mapping[str, Any]) -> list[str]:
     if lifetime in ("keep-alive", "per-request") or (_is_number(lifetime, int) and lifetime >= 2):
         return []
     return [f"`lifetime` must be keep-alive, per-request or a number of requests from 2 on, is {lifetime!r}"]
+
+
+def _hold_problems(raw: Mapping[str, Any]) -> list[str]:
+    if raw.get("kind") != "hold":
+        return []
+    found = []
+    if raw.get("lifetime", "keep-alive") != "keep-alive":
+        found.append(f"`lifetime` must be keep-alive with `kind: hold`, is {raw['lifetime']!r}")
+    numbers = [raw.get(key, unset) for key, unset in (("connections", 1), ("warmup_s", 1.0), ("window_s", 5.0))]
+    growth = raw.get("growth_per_s") or 0.0
+    if not all(_is_number(each, float) for each in (*numbers, growth)):
+        return found  # told elsewhere
+    held, warmup_s, window_s = numbers
+    if held + growth * (warmup_s + window_s) > MOST_SLOTS:
+        found.append(
+            f"`connections` and what `growth_per_s` brings in warm-up and window come to more than {MOST_SLOTS}; lower one of them"
+        )
+    return found
 
 
 def _mix_problems(raw: Mapping[str, Any]) -> list[str]:
