@@ -130,7 +130,7 @@ class Evidence:
                 process.cpu_user_s + process.cpu_system_s + waited_s
                 for process, waited_s in zip(client.processes, known, strict=True)
             )
-            return max(needs) / readings.window_s(client)
+            return min(1.0, max(needs) / readings.window_s(client))  # a wait may have begun before the window
         own = readings.client_utilisation(client)
         # More cores than processes: each is one thread on any of them, and only its own CPU tells.
         within = load is not None and len(load.cpus) <= max(1, len(client.processes))

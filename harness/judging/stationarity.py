@@ -41,7 +41,7 @@ SHIFT_T = 4.8
 BACKLOG_T = 3.5
 """t of the answers that a slice is short of."""
 
-SHORT = 5.0
+SHORT = 7.0
 """By how much, over the number of slices, the critical values rise: few slices tell little of their autocorrelation."""
 
 BIAS = 4.0
