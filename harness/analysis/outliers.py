@@ -16,6 +16,8 @@ from harness.analysis.study import Row, Study
 
 FEWEST_RUNS = 5
 FAR = 3.5
+SHOWN = 0.005
+"""Steal below this rounds to nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Outlier:
     value: float
     median: float  # of all runs of the point
     score: float  # modified z-score
-    seen: str  # by the probe: who else was on the cores, and what the trial's checks said
+    failed: str  # the trial's checks that did, in words
+    seen: str  # by the probe: who else was on the cores
 
 
 def outliers(study: Study) -> tuple[Outlier, ...]:
@@ -50,7 +53,7 @@ def _among(rows: Sequence[Row], metric: str) -> Iterator[Outlier]:
     middle = median(value for _, value in known) if known else 0.0
     for (row, value), score in zip(known, scores([value for _, value in known]), strict=True):
         if abs(score) > FAR:
-            yield Outlier(row.planned.id, metric, value, middle, score, _seen(row))
+            yield Outlier(row.planned.id, metric, value, middle, score, _failed(row), _seen(row))
 
 
 def scores(values: Sequence[float]) -> list[float]:
@@ -63,22 +66,23 @@ def scores(values: Sequence[float]) -> list[float]:
     return [(value - middle) / deviation if deviation else 0.0 for value in values]
 
 
+def _failed(row: Row) -> str:
+    checks = row.result.checks if row.result else ()
+    return (
+        f"failed: {', '.join(names)}" if (names := [c.name for c in checks if c.passed is False]) else "no check failed"
+    )
+
+
 def _seen(row: Row) -> str:
-    """What the probe and the checks say of a run, in a clause."""
-    result = row.result
-    if result is None:
+    """What the probe says of the cores in a run's window."""
+    if row.result is None:
         return ""
-    said = [
-        f"a hypervisor took {load.stolen:.0%} of the {side}'s cores"
-        for side, load in sorted(result.cores.items())
-        if load.stolen >= 0.005
-    ]
-    server, usage = result.cores.get("server"), result.usage.get("server")
+    server, client = row.result.cores.get("server"), row.result.cores.get("client")
+    usage, said = row.result.usage.get("server"), []
+    if server is not None and server.stolen >= SHOWN:
+        said.append(f"a hypervisor took {server.stolen:.0%} of the server's cores")
     if server is not None and usage is not None:
-        others = max(0.0, server.busy - readings.cpu_utilisation(usage))
-        said.append(f"others took {others:.0%} of the server's cores")
-    if (client := result.cores.get("client")) is not None:
-        said.append(f"the client's were {client.busy:.0%} busy")
-    failed = [check.name for check in result.checks if check.passed is False]
-    said.append(f"failed checks: {', '.join(failed)}" if failed else "no check failed")
+        said.append(f"others {max(0.0, server.busy - readings.cpu_utilisation(usage)):.0%} of the server's cores")
+    if client is not None:
+        said.append(f"the client's {client.busy:.0%} busy")
     return ", ".join(said)

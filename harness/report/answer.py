@@ -145,7 +145,7 @@ def _tie(comparison: Comparison, brief: bool) -> str:
     level = comparison.level_with
     names = [comparison.leader, *(other.side for other in level)]
     text = f"{_names(names)} cannot be told apart ({_value(comparison)} for {comparison.leader}"
-    text += f", {_ratio(level[0], full=True)}{'' if brief else _more(level)})"
+    text += f", {_ratio(level[0], full=True)}{'' if brief and not _barely(level) else _more(level)})"
     behind = [other for other in comparison.others if other.ratio is not None and other not in level]
     if behind:
         text += f"; {_names([other.side for other in behind])} {'is' if len(behind) == 1 else 'are'} behind"
@@ -158,15 +158,21 @@ def _names(names: list[str]) -> str:
     return listed(names) if len(names) <= MOST_NAMED else f"{names[0]} and {len(names) - 1} others"
 
 
+def _barely(level: tuple[Against, ...]) -> bool:
+    """Whether the interval excludes 1, and only the A/A ratio keeps the nearest side level."""
+    return level[0].ratio is not None and level[0].ratio.excludes_one
+
+
 def _more(level: tuple[Against, ...]) -> str:
     nearest = level[0].ratio
     if nearest is None or nearest.low is None:
         return ""
-    if nearest.ratio <= nearest.bound and 1 / nearest.ratio <= nearest.bound:
-        return f"; two equal sides came as far apart in this run (A/A), {times(nearest.bound)} ×"
+    if 1 / nearest.bound <= nearest.ratio <= nearest.bound and nearest.bound > 1:
+        return f"; two equal sides came as far apart in this run or further (A/A), {times(nearest.bound)} ×"
+    apart = f" (the interval would have to lie beyond {times(nearest.bound)}, A/A)" if nearest.excludes_one else ""
     needed = nearest.more_repeats
     about = f"about {count(needed, 'more repeat')}" if needed else f"more than {MOST_REPEATS:,} further repeats"
-    return f"; {about} would settle a difference of this size"
+    return f"; {about} would settle a difference of this size{apart}"
 
 
 def _empty(comparison: Comparison) -> str:

@@ -40,7 +40,7 @@ def facts(study: Study) -> str:
     unneeded = sum(row.state == "not needed" for row in study.rows)
     parts.append(f"{len(study.finished):,} of {count(len(study.rows) - unneeded, 'trial')} finished")
     if unneeded:
-        parts[-1] += f" ({unneeded:,} more were not needed)"
+        parts[-1] += f" ({unneeded:,} more {'was' if unneeded == 1 else 'were'} not needed)"
     if study.runtimes:
         parts.append(f"runtime {' and '.join(study.runtimes)}")
     parts.append(f"seed {run.plan.experiment.seed}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.analysis.frames import STATES
 from harness.analysis.statistics import RUNS_FOR_VERDICT
-from harness.analysis.study import Row, Study
+from harness.analysis.study import Point, Row, Study
 from harness.raw import ServerReport
 from harness.report.damage import NOTE, broken
 from harness.report.sureness import drift_doubts
@@ -43,9 +43,10 @@ def _general(study: Study) -> Iterator[str]:
     if "process" in study.runtimes:
         yield "Measured as local processes, without containers: no memory limit, no network of its own, and other processes of the host share the caches and the kernel's queues."
     yield from drift_doubts(study)
-    repeats = run.plan.experiment.blocks
+    repeats = min((_asked(point) for point in study.points), default=0)
     if repeats < RUNS_FOR_VERDICT:
-        yield f"{count(repeats, 'repeat')} of each point: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
+        of = "each point" if repeats == run.plan.experiment.blocks else "some points"
+        yield f"{count(repeats, 'repeat')} of {of}: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
     if any(row.planned.trial.load.kind == "closed" for row in study.rows):
         yield "In a closed loop every percentile is at saturation: it follows from connections ÷ throughput and says little else. An open loop measures latency."
     if note := interpreter_note(study):
@@ -67,6 +68,11 @@ def _general(study: Study) -> Iterator[str]:
         yield f"{run.damaged}: trials that were not needed are told as missing."
     if run.strays:
         yield f"Folders under trials/ that the plan does not hold were left out: {listed(list(run.strays[:10]))}."
+
+
+def _asked(point: Point) -> int:
+    """How often it was to be measured."""
+    return len(point.rows) - point.states["not needed"]
 
 
 def _backend(study: Study) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import exp, log
 
 from harness.analysis.canary import Canary, Drift, canary
-from harness.analysis.compare import compare, ranks_nobody
+from harness.analysis.compare import compare, places, ranks_nobody
 from harness.analysis.outliers import FEWEST_RUNS, outliers
 from harness.analysis.ranking import in_words
 from harness.analysis.sequential import rule_for
@@ -12,7 +12,7 @@ from harness.analysis.study import Study
 from harness.blocks import BlockDecision, OpenPair
 from harness.report.sections import Section
 from harness.report.tables import Cell, Column, Table
-from harness.report.text import amount, count, number, times
+from harness.report.text import amount, count, listed, number, place, times
 from harness.spec.experiment import Repeats
 from harness.spec.metrics import METRICS
 
@@ -22,7 +22,7 @@ DEFINITIONS = (
     ("Value", "Of the metric by which the sides are compared."),
     ("Median", "Of all runs of the same point."),
     ("Score", "0.6745 × (value − median) ÷ median absolute deviation."),
-    ("Seen then", "What the probe saw on the cores in that run's window, and which of the trial's own checks failed."),
+    ("Seen then", "Which of the trial's own checks failed; below, what the probe saw on the cores in its window."),
 )
 MOST_OUTLIERS = 50
 MOST_PAIRS = 3
@@ -37,7 +37,7 @@ def sureness_section(study: Study) -> Section:
             Cell(amount(one.value, METRICS[one.metric].unit), METRICS[one.metric].title, f"{one.value:.6g}", True),
             Cell(amount(one.median, METRICS[one.metric].unit), key=f"{one.median:.6g}", numeric=True),
             Cell(f"{one.score:+.1f}", key=f"{one.score:.6g}", numeric=True),
-            Cell(one.seen),
+            Cell(one.failed, one.seen),
         )
         for one in found[:MOST_OUTLIERS]
     )
@@ -138,31 +138,45 @@ def _repeats(study: Study) -> Iterator[str]:
         yield f"{study.run.damaged}: what was decided about further blocks is not known."
     if not isinstance(repeats, Repeats):
         return
-    level = rule_for(study.run.plan.experiment).alpha
     budget = f" within {repeats.within}" if repeats.within else ""
     yield (
         f"Repeats until the sides are ranked: {repeats.min} blocks in any case, at most {repeats.max}{budget}. As the numbers are looked at"
-        f" after every block, each look has to be surer: a ratio's interval is at {100 * (1 - level):.4g} % where two sides are compared and higher where more"
-        " are, so that all looks together call equal sides different in at most 5 of 100 runs."
+        f" after every block, each look has to be surer than 95 %: a ratio's interval is at {_levels(study)}, so that all"
+        " looks together rank equal sides in at most 5 of 100 runs."
     )
     for decision in blocks.decisions:
-        yield _decision(decision)
+        yield _decision(study, decision)
     if not blocks.decisions:
         yield "Nothing was decided beyond that."
     elif blocks.ended is None and blocks.decisions[-1].block == repeats.max:
         yield f"Block {repeats.max} was the last that the spec allows."
 
 
-def _decision(decision: BlockDecision) -> str:
+def _levels(study: Study) -> str:
+    experiment = study.run.plan.experiment
+    sizes = sorted({len(points) for points in places(study).values()} - {1}) or [2]
+    levels = {size: f"{100 * (1 - rule_for(experiment, size).alpha):.4g} %" for size in sizes}
+    if len(levels) == 1:
+        return f"{levels.popitem()[1]}"
+    return listed([f"{level} where there are {size} sides" for size, level in levels.items()])
+
+
+def _decision(study: Study, decision: BlockDecision) -> str:
     said = in_words(decision)
-    named = [_pair(pair) for pair in decision.open[:MOST_PAIRS]]
-    more = len(decision.open) - len(named)
-    open_ = f" Open: {'; '.join(named)}{f'; and {more} more pairs' if more > 0 else ''}." if named else ""
+    named = [_pair(study, pair) for pair in decision.open[:MOST_PAIRS]]
+    if more := decision.open[MOST_PAIRS:]:
+        named.append(f"and {count(len(more), 'more pair')}")
+    open_ = f" Open: {'; '.join(named)}." if named else ""
     return f"{said[:1].upper()}{said[1:]}.{open_}"
 
 
-def _pair(pair: OpenPair) -> str:
+def _pair(study: Study, pair: OpenPair) -> str:
+    points, axes = {point.id: point for point in study.points}, study.axes
+    one, other = points.get(pair.one), points.get(pair.other)
     text = f"{pair.one} against {pair.other}"
+    if one is not None and other is not None and axes.series:
+        where = place(axes, axes.panel_of(one.factors), one.factors[axes.x] if axes.x else None)
+        text = f"{axes.series_of(one.factors)} against {axes.series_of(other.factors)}{f' at {where}' if where else ''}"
     if pair.ratio is None or pair.low is None or pair.high is None:
         return f"{text} ({count(pair.blocks, 'block')} in common)"
     return f"{text}, {times(pair.ratio)} [{times(pair.low)}–{times(pair.high)}]"
