@@ -146,7 +146,7 @@ def set_stage(
     doubts = refuse_impossible(trials, room)
     stage = Stage(runtime, note, models, digests, host, doubts, available_cores(), room, trusted)
     asked = [(trial, stage.model_of(trial), stage.cores(trial)) for trial in trials]
-    walls = refuse_walls(asked, stage.audit, within=runtime.name == "process")
+    walls = refuse_walls(asked, stage.audit, runtime)
     stage = replace(stage, walls=[*doubts, *map(str, walls)])
     for wall in stage.walls:
         display.say(f"a wall that the plan may meet: {wall}")

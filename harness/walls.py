@@ -3,37 +3,63 @@
 from collections.abc import Sequence
 
 from harness.clients import most_connections
-from harness.deploy import BACKLOG, open_files_of_server
-from harness.errors import HostError
-from harness.hosts.audit import SOCKET_BYTES, TASK_BYTES, Need, Wall, audit, shared_cores
+from harness.deploy import BACKLOG, open_files_of_server, running
+from harness.errors import DeployError, HostError
+from harness.hosts.audit import OPEN_FILES, SOCKET_BYTES, TASK_BYTES, Need, Wall, audit, shared_cores
 from harness.hosts.cores import CoreMap
 from harness.hosts.settings import HostAudit
+from harness.runtime.base import Runtime, ServiceSpec
 from harness.spec.catalogue import workers_of
 from harness.spec.experiment import Trial
 from harness.spec.model import Model
 from harness.spec.traffic import Load
 
+TRY_DEADLINE_S = 30.0
+
 Asked = tuple[Trial, Model | None, CoreMap]
 """A trial, the model that serves it (none: the server is no folder of images/), and who runs where."""
 
 
-def refuse_walls(asked: Sequence[Asked], host: HostAudit, *, within: bool) -> list[Wall]:
+def refuse_walls(asked: Sequence[Asked], host: HostAudit, runtime: Runtime) -> list[Wall]:
     """The walls that trials may meet, without stopping them.
 
     Args:
         asked: what will run.
         host: its settings.
-        within: servers run in the harness's own cgroup, as local processes do.
+        runtime: where servers will run: local processes live in the harness's own cgroup.
 
     Raises:
         HostError: a trial could not run here; every such wall, and what moves it.
     """
-    walls = audit(need_of(asked, within=within), host)
+    need = need_of(asked, within=runtime.name == "process")
+    walls = audit(need, host)
+    if any(wall.name == OPEN_FILES for wall in walls) and engine_allows(runtime, need.open_files):
+        walls = [wall for wall in walls if wall.name != OPEN_FILES]
     fatal = [str(wall) for wall in walls if wall.fatal]
     if fatal:
         raise HostError("this host cannot run the plan:\n" + "\n".join(fatal))
     shared = (wall for _, _, cores in asked for wall in shared_cores(cores.server, cores.client, host))
     return [*walls, *dict.fromkeys(shared)]
+
+
+def engine_allows(runtime: Runtime, open_files: int) -> bool:
+    """Whether a container can be given so many: an engine's limits are not those of this shell."""
+    if runtime.name != "docker":
+        return False
+    spec = ServiceSpec(
+        name="open-files",
+        role="tool",
+        image="client",
+        config={},
+        cores=(),
+        open_files=open_files,
+        command=("-c", "print('up')"),
+    )
+    try:
+        with running(runtime, spec, []) as service:
+            return next(service.lines(TRY_DEADLINE_S), "").strip() == "up"
+    except DeployError:
+        return False
 
 
 def need_of(asked: Sequence[Asked], *, within: bool = False) -> Need:

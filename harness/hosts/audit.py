@@ -12,6 +12,9 @@ from harness.hosts.settings import HostAudit
 OWN_TASKS = 256
 """Processes and threads of harness, client and probe, and what else runs here."""
 
+OPEN_FILES = "open files (RLIMIT_NOFILE, hard)"
+"""The wall that a container engine may move, as it has limits of its own."""
+
 SOCKET_BYTES = 4_096
 """Memory of a connection in the kernel at the server's end, idle: socket, inode, file, directory entry."""
 
@@ -68,7 +71,7 @@ def _files(need: Need, host: HostAudit) -> Iterator[Wall]:
     hard = host.limits["open_files"].stops(need.open_files)
     if hard is not None:
         remedy = f"run as root `ulimit -Hn {need.open_files}`, set nofile in /etc/security/limits.conf, or ask for fewer connections"
-        yield Wall("open files (RLIMIT_NOFILE, hard)", hard, need.open_files, remedy, fatal=True)
+        yield Wall(OPEN_FILES, hard, need.open_files, remedy, fatal=True)
         yield from _sysctl(host, "fs.nr_open", need.open_files, fatal=True)
     yield from _sysctl(host, "fs.file-max", 2 * need.connections, fatal=True)
 
@@ -76,7 +79,7 @@ def _files(need: Need, host: HostAudit) -> Iterator[Wall]:
 def _tasks(need: Need, host: HostAudit) -> Iterator[Wall]:
     tasks = need.tasks + OWN_TASKS
     hard = host.limits["processes"].stops(tasks)
-    if hard is not None:
+    if need.within and not host.as_root and hard is not None:
         remedy = f"run as root `ulimit -Hu {tasks}`, or ask for fewer connections"
         yield Wall("processes of a user (RLIMIT_NPROC, hard)", hard, tasks, remedy, fatal=True)
     for name in ("kernel.pid_max", "kernel.threads-max"):

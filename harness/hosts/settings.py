@@ -4,6 +4,7 @@ Each is None where the host does not tell. None holds a path or a name of the ma
 made to be passed on.
 """
 
+import os
 import re
 import resource
 import sys
@@ -73,6 +74,7 @@ class HostAudit(Record):
     """`audit` of `environment.json`: the host's walls, and what else moves numbers, when the run began."""
 
     kernel: str | None = Field(description="Release of the kernel.")
+    as_root: bool = Field(description="Whether the harness runs as the host's root, whom no limit of processes binds.")
     clock_source: str | None = Field(description="Of the kernel's clocks.")
     timer_slack_ns: int | None = Field(description="How late the kernel may wake a sleeper, to save wake-ups.")
     switch_interval_s: float = Field(description="Python's, of the harness: models tell theirs in their exit reports.")
@@ -108,6 +110,7 @@ def collect_settings(root: Path = Path("/")) -> HostAudit:
     pages = root / "sys/kernel/mm/transparent_hugepage"
     return HostAudit(
         kernel=text(root / "proc/sys/kernel/osrelease"),
+        as_root=os.geteuid() == 0 and _is_hosts_namespace(root),
         clock_source=text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         timer_slack_ns=number(root / "proc/self/timerslack_ns"),
         switch_interval_s=sys.getswitchinterval(),
@@ -124,6 +127,11 @@ def collect_settings(root: Path = Path("/")) -> HostAudit:
         cgroup=own_cgroup_limits(root),
         sysctls={name: _sysctl(root, name) for name in SYSCTLS},
     )
+
+
+def _is_hosts_namespace(root: Path) -> bool:
+    """Whether users are the host's own here: in a user namespace, root is somebody else outside."""
+    return (text(root / "proc/self/uid_map") or "").split() == ["0", "0", str(0xFFFFFFFF)]
 
 
 def _load_average(root: Path) -> tuple[float, ...] | None:

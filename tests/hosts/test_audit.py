@@ -33,7 +33,13 @@ def host(root: Path, settings: dict[str, str] | None = None, **changes: Any) -> 
         path = root / "proc/sys" / name.replace(".", "/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(value + "\n")
-    fields = {"limits": NO_LIMITS, "cgroup": UNLIMITED, "memory_available_bytes": 1 << 34, "clock_source": "tsc"}
+    fields = {
+        "limits": NO_LIMITS,
+        "cgroup": UNLIMITED,
+        "memory_available_bytes": 1 << 34,
+        "clock_source": "tsc",
+        "as_root": False,
+    }
     return collect_settings(root).model_copy(update={**fields, **changes})
 
 
@@ -79,7 +85,14 @@ def test_one_that_just_suffices_is_none(tmp_path: Path, name: str) -> None:
 
 WALLS: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, Any], str, bool, str]] = {
     "open files": ({}, limit("open_files", 299), {}, "open files (RLIMIT_NOFILE, hard)", True, "ulimit -Hn 300"),
-    "processes": ({}, limit("processes", TASKS - 1), {}, "processes of a user", True, f"ulimit -Hu {TASKS}"),
+    "processes": (
+        {},
+        limit("processes", TASKS - 1),
+        {"within": True},
+        "processes of a user",
+        True,
+        f"ulimit -Hu {TASKS}",
+    ),
     "pids.max": ({}, cgroup(pids_limit=TASKS + 4, pids_used=5), {"within": True}, "pids.max", True, "--pids-limit"),
     "memory": ({}, {"memory_available_bytes": 999}, {"memory_bytes": 1000}, "memory available", True, "fewer"),
     "memory of the cgroup": (
@@ -130,6 +143,8 @@ NONE: dict[str, tuple[dict[str, str], dict[str, Any], dict[str, Any]]] = {
     "its quota": ({}, cgroup(cpu_quota_cores=0.5), {"cores": 2}),
     "a quota that suffices": ({}, cgroup(cpu_quota_cores=2.0), {"cores": 2, "within": True}),
     "pids.max that suffices": ({}, cgroup(pids_limit=TASKS + 5, pids_used=5), {"within": True}),
+    "a limit of processes that does not bind root": ({}, {**limit("processes", 5), "as_root": True}, {"within": True}),
+    "one that is not the engine's": ({}, limit("processes", 5), {}),
     "a rate that the table holds": ({}, {}, {"closed_per_s": 2_182.0}),
     "a table that is not in use": ({"net.netfilter.nf_conntrack_count": "0"}, {}, {"closed_per_s": None}),
     "many connections, and no task for each": (

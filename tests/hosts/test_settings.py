@@ -87,6 +87,23 @@ def test_recorded_files_of_other_hosts(tmp_path: Path, path: str, content: str, 
     assert getattr(collect_settings(tmp_path), field) == expected
 
 
+@pytest.mark.parametrize(
+    ("uid_map", "euid", "root"),
+    [
+        ("         0          0 4294967295\n", 0, True),
+        ("         0          0 4294967295\n", 1000, False),
+        ("         0     100000      65536\n", 0, False),  # of a user namespace
+        ("", 0, False),
+    ],
+)
+def test_root_is_the_hosts_own_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid_map: str, euid: int, root: bool
+) -> None:
+    lay(tmp_path, **{"proc/self/uid_map": uid_map})
+    monkeypatch.setattr("os.geteuid", lambda: euid)
+    assert collect_settings(tmp_path).as_root is root
+
+
 def test_a_setting_that_is_there_and_empty_is_not_unknown(tmp_path: Path) -> None:
     lay(tmp_path, **{"proc/sys/net/ipv4/ip_local_reserved_ports": "\n", "proc/sys/net/ipv4/tcp_mem": "1\t2\t3\n"})
     found = collect_settings(tmp_path).sysctls

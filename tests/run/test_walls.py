@@ -1,5 +1,6 @@
 """What a plan asks of the host is put together from its trials and their models, and refused where it cannot be."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,13 @@ from harness.errors import HostError
 from harness.hosts.audit import SOCKET_BYTES, TASK_BYTES
 from harness.hosts.cores import CoreMap
 from harness.hosts.settings import Limit, collect_settings
+from harness.images import connect, ensure_images
+from harness.runtime.base import make_owner
+from harness.runtime.docker import DockerRuntime
+from harness.runtime.process import ProcessRuntime
 from harness.spec.experiment import Trial
 from harness.spec.load import load_models
-from harness.walls import Asked, need_of, refuse_walls
+from harness.walls import Asked, engine_allows, need_of, refuse_walls
 from tests.tools.regenerate import ROOT
 
 MODELS = load_models(ROOT / "images")
@@ -20,6 +25,10 @@ CORES = CoreMap(server=(1,), client=(0,), shared=False)
 def asked(model: str, cores: CoreMap = CORES, **load: Any) -> Asked:
     trial = Trial.model_validate({"model": model, "load": load})
     return trial, MODELS[model], cores
+
+
+def processes(folder: Path) -> ProcessRuntime:
+    return ProcessRuntime(make_owner("walls"), ROOT / "images", folder)
 
 
 def test_a_plan_needs_what_its_largest_trial_needs() -> None:
@@ -57,17 +66,32 @@ def test_connections_that_end_follow_from_rate_and_lifetime(load: dict[str, Any]
     assert need_of([asked("reactor", **load)]).closed_per_s == per_s
 
 
-def test_every_wall_that_stops_a_trial_is_named_at_once() -> None:
+def test_every_wall_that_stops_a_trial_is_named_at_once(tmp_path: Path) -> None:
     limits = {name: Limit(soft=100, hard=100) for name in ("open_files", "processes")}
-    host = collect_settings().model_copy(update={"limits": limits})
+    host = collect_settings().model_copy(update={"limits": limits, "as_root": False})
     with pytest.raises(HostError, match=r"cannot run the plan:\nopen files .*\n(.*\n)*processes of a user") as caught:
-        refuse_walls([asked("tpc", connections=1_000)], host, within=True)
+        refuse_walls([asked("tpc", connections=1_000)], host, processes(tmp_path))
     assert "ulimit -Hn 1256" in str(caught.value)
 
 
-def test_cores_that_both_sides_share_are_told_once_for_all_trials_and_stop_none() -> None:
+@pytest.mark.docker
+@pytest.mark.slow
+def test_a_containers_open_files_are_the_engines_to_allow(tmp_path: Path) -> None:
+    """What this shell may not, a container may: it is tried out; and what the engine refuses stays a wall."""
+    limits = {name: Limit(soft=100, hard=100) for name in ("open_files", "processes")}
+    host = collect_settings().model_copy(update={"limits": limits, "sysctls": {}})
+    client = connect()
+    engine = DockerRuntime(
+        client, ensure_images(client, ROOT / "images", ["client"], tmp_path, print), make_owner("walls")
+    )
+    assert [wall for wall in refuse_walls([asked("reactor", connections=1_000)], host, engine) if wall.fatal] == []
+    assert not engine_allows(engine, int(Path("/proc/sys/fs/nr_open").read_text()) + 1)
+    client.close()
+
+
+def test_cores_that_both_sides_share_are_told_once_for_all_trials_and_stop_none(tmp_path: Path) -> None:
     host = collect_settings().model_copy(
         update={"siblings": ((0, 1),), "clock_source": "tsc", "governors": (), "sysctls": {}}
     )
-    found = refuse_walls([asked("reactor"), asked("reactor", connections=2)], host, within=False)
+    found = refuse_walls([asked("reactor"), asked("reactor", connections=2)], host, processes(tmp_path))
     assert [wall.name for wall in found] == ["physical core of CPUs 0, 1"]
