@@ -37,7 +37,7 @@ ASKED = 100_000
 ENOUGH = 0.95
 CONNECTS_PER_S = 2_500.0  # of all processes: what one core accepts in Python beside the kernel's work for both ends
 SERVER_BYTES = 16_384  # of a connection at the server's end, generously: about 6 KiB in the process, and the kernel's
-DEADLINE_S = 300.0
+DEADLINE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def trial_of(connections: int, addresses: int | None = None) -> Trial:
         rate=Rate.parse("200/s"),
         warmup=Duration.parse("1 s"),
         window=Duration.parse("5 s"),
-        timeout=Duration.parse("30 s"),
+        timeout=Duration.parse("5 min"),  # from the intended connect: a machine that falls behind fails none for it
         sources=tuple(f"127.0.0.{number + 1}" for number in range(addresses or 0)),
     )
     return Trial(load=load)
