@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import docker
-import psutil
 import pytest
 
 from harness.result import TrialResult
@@ -53,14 +52,16 @@ def quota(over: threading.Event) -> None:
 
 
 def fewer_files(over: threading.Event) -> None:
-    """A load client that is told, once it has been sending for a while, that it may have hardly any file open."""
-    while not over.wait(0.1):
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error, ProcessLookupError):
-                if "client" in " ".join(process.cmdline()) and process.net_connections():
-                    over.wait(0.8)
-                    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (8, 4_096))
-                    return
+    """A load client that is told, once its connections are open, that it may have hardly any file open."""
+    while not over.wait(0.05):
+        for children in Path("/proc/self/task").glob("*/children"):  # of whichever thread started it
+            for pid in map(int, children.read_text().split()):
+                with contextlib.suppress(OSError):
+                    folder = Path(f"/proc/{pid}")
+                    if b"-client" in (folder / "cmdline").read_bytes() and len(list((folder / "fd").iterdir())) > 32:
+                        over.wait(0.5)
+                        resource.prlimit(pid, resource.RLIMIT_NOFILE, (24, 4_096))
+                        return
 
 
 @pytest.mark.docker
@@ -100,7 +101,7 @@ def test_ports(places: Places, tmp_path: Path) -> None:
 
 
 def test_client_files(provoke: Provoke) -> None:
-    trial = provoke(f"{{model: reactor, load: {{connections: 8, {CHURN}}}}}", "client files", meanwhile=fewer_files)
+    trial = provoke(f"{{model: reactor, load: {{connections: 32, {CHURN}}}}}", "client files", meanwhile=fewer_files)
     assert named(trial)[0] == "client files"
     assert "limit of open files (EMFILE)" in evidence_of(trial, "client files")
     assert trial.state == "invalid"
