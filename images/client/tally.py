@@ -46,7 +46,8 @@ class Ended:
     @property
     def right(self) -> Bools:
         """Whether each was answered rightly in time."""
-        return self.endings == outcome.OK
+        right: Bools = self.endings == outcome.OK
+        return right
 
 
 @dataclass

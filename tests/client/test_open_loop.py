@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -68,7 +69,7 @@ def test_waiting_for_a_busy_server_is_no_lag_and_what_the_client_is_late_does_no
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 @pytest.mark.parametrize("rate_per_s", [70_000, 90_000])
 def test_what_is_due_within_microseconds_is_sent_in_time_by_a_loop_that_stays_awake(
-    rate_per_s: float, arrivals: str
+    rate_per_s: float, arrivals: Literal["constant", "poisson"]
 ) -> None:
     """An alarm would be late by 20 us each time; the loop looks again at each turn of 1 us, and reads answers meanwhile."""
     world = World(5 * US, 8, rate_per_s, S // 20, late_ns=20 * US, arrivals=arrivals)

@@ -56,7 +56,7 @@ def test_phases_and_kinds_each_add_up_to_the_whole(rows: list[tuple[int, int, in
     for parts in (totals.phases, totals.kinds):
         assert sum(part.intended for part in parts) == totals.whole.intended
         assert sum(part.sent for part in parts) == totals.whole.sent
-        assert sum(part.endings for part in parts).tolist() == totals.whole.endings.tolist()
+        assert np.sum([part.endings for part in parts], axis=0).tolist() == totals.whole.endings.tolist()
         assert merge(part.response.sparse() for part in parts) == totals.whole.response.sparse()
         assert merge(part.service.sparse() for part in parts) == totals.whole.service.sparse()
         assert all(part.intended == part.ok + sum(part.errors().values()) for part in parts)
