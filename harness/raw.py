@@ -57,7 +57,7 @@ class Growth(Record):
     served: int = Field(description="Of these, answered in time; they are held from then on.")
     held: int = Field(description="Connections open and answered on at the window's end, old and new.")
     first_failed_at: int | None = Field(
-        description="Connections open when the first new one failed to be answered; none: all were."
+        description="Connections held (open and answered on) when the first new one that failed was begun; none: all were answered."
     )
     failure: str | None = Field(description="How that one ended: a kind of error.")
 

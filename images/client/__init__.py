@@ -2,7 +2,7 @@
 
 What is counted, precisely:
 
-- **Intended time.** Open loop: the schedule's. Closed loop: the send. A request that has to open its connection first
+- **Intended time.** Open loop: the schedule's. Closed loop: the send, with or without a think time before it. A request that has to open its connection first
   (every one with `per-request`, and the first one after a connection was lost) counts from the intended connect.
 - **Kept connections** are opened ahead, each with a first request at once, so that `first_byte` runs from the intended
   connect to the first byte of that answer. Starved connections hold up `ready` for one second at most. These requests
@@ -10,10 +10,15 @@ What is counted, precisely:
   window's end; with `per-request`, those intended in the window. `connect` runs from the connect call. What was to
   have a value there and never got one, for whatever reason, is in `connect_missing` and `first_byte_missing`: values
   and missing ones together are the connects begun, and for `first_byte` with `per-request` the requests intended.
-- **Send lag** (open loop only) is the send minus the later of the intended time and the moment a connection became
+- **Send lag** of an open loop is the send minus the later of the intended time and the moment a connection became
   free: waiting for a busy server is none. What became due while the client itself did not look lags by the rest of that
   absence, if a connection was free in it or was found answered after it, however long it waits for the server then.
-  Where a connection must be opened first, the connect call is the send.
+  Where a connection must be opened first, the connect call is the send. With a think time it is the send minus the end
+  of that time. A closed loop without one has none.
+- **Phases** and **kinds** of a mix count what the whole counts over intended times, each request once. An unsent
+  request is of the kind that is drawn for it.
+- **New connections** of a hold load: their first requests count over the time of their answers and over the life, not
+  over intended times, which are the schedule's. They are never among the connections served or starved.
 - **Served** is a connection with any whole answer in the window, or a right one in time to a request intended in it;
   **starved** one that was asked for something in the window and is not served. In a closed loop the two add up to the
   connections asked for; a slow open loop may not ask every connection.

@@ -189,3 +189,16 @@ def test_where_all_are_answered_there_is_no_end() -> None:
         "first_failed_at": None,
         "failure": None,
     }
+
+
+@pytest.mark.slow
+def test_several_processes_share_growth_and_stream_and_say_together_where_it_ended(tmp_path: Path) -> None:
+    """The server answers on 35 connections, whichever process they are of: 10 from the start, and 25 more."""
+    with running(held_to(35, hang_up)) as server:
+        report = checked(run(tmp_path, url=server.url, **{**HOLD, "window_s": 1.5}, growth_per_s=50, processes=3))
+    growth = grown(report)
+    assert server.accepted == report.connections_opened == 10 + growth["begun"] == 95
+    assert (growth["served"], growth["held"], growth["failure"]) == (25, 35, "closed")
+    assert 28 <= growth["first_failed_at"] <= 35
+    assert report.errors == {}
+    assert report.ok == report.intended == report.schedule == 150

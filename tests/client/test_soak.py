@@ -3,7 +3,7 @@
 import selectors
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import Process
 from pathlib import Path
 from socket import create_server, socket
@@ -33,11 +33,12 @@ def serve(listener: socket) -> None:
                 continue
             connection = key.fileobj
             assert isinstance(connection, socket)
-            if connection.recv(65_536):
-                connection.sendall(OK_RESPONSE)
-            else:
-                selector.unregister(connection)
-                connection.close()
+            with suppress(OSError):  # a client that was short of CPU may have given a request up
+                if connection.recv(65_536):
+                    connection.sendall(OK_RESPONSE)
+                    continue
+            selector.unregister(connection)
+            connection.close()
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def serving() -> Iterator[str]:
 
 @pytest.mark.timeout(WINDOW_S + 300)
 def test_ten_minutes_at_20_000_a_second_take_no_more_memory_than_two(tmp_path: Path) -> None:
-    settings = {"kind": "open", "rate_per_s": RATE_PER_S, "arrivals": "poisson", "connections": 64}
+    settings = {"kind": "open", "rate_per_s": RATE_PER_S, "arrivals": "poisson", "connections": 64, "timeout_s": 30.0}
     memory: list[tuple[float, int]] = []
     with serving() as url, client(tmp_path, url=url, window_s=WINDOW_S, **settings) as process:
         assert process.stdout is not None
