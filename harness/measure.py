@@ -9,6 +9,7 @@ before the client may connect, and on the plateau, when the last answer is in an
 import contextlib
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -102,7 +103,8 @@ def observe(runtime: Runtime, deployed: Deployed, job: Job, take: Take, fault: I
     Raises:
         MeasureError: client or probe broke down or missed a deadline.
     """
-    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client)
+    seed = zlib.crc32(job.name.encode())  # every trial has arrivals of its own, and the same ones when it is made again
+    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client, seed=seed)
     specs = [
         client_spec(f"{job.name}-client", config, job.cores.client, job.client),
         _probe_spec(deployed, job, runtime),
