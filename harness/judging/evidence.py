@@ -21,9 +21,6 @@ OTHERS = 0.1
 IDLE = 0.02
 """Share of their time that full cores are idle all the same, between one runnable task and the next."""
 
-RUN_DELAY = 0.05
-"""Tasks of the server that stood ready to run on average, per core, from which they waited for others: less is switching."""
-
 THROTTLED = 0.01
 """Share of the time that a quota may hold the server back: more shows in p99 of any load."""
 
@@ -95,11 +92,12 @@ class Evidence:
 
     @property
     def crowded(self) -> bool:
-        """Whether the server's cores were full, with others on them, and its tasks had to wait for a turn."""
+        """Whether the server needed all of its cores, which were full, and did not get them: what it ran and stood ready to run."""
         load, usage = self.server_cores, self.usage
         if load is None or usage is None or self.saturated or load.busy + load.stolen < BUSY:
             return False
-        return usage.run_delay_share is None or usage.run_delay_share >= RUN_DELAY
+        waited = usage.run_delay_share
+        return waited is None or readings.cpu_utilisation(usage) + waited >= BUSY
 
     @property
     def held_back(self) -> bool:

@@ -81,12 +81,12 @@ HOLD = Trial.model_validate(
         (
             "steal",
             "took 20% of the server's cores (steal)",
-            {"cores": full(0.75, 0.2), "usage": usage(1.4, run_delay_share=0.3)},
+            {"cores": full(0.75, 0.2), "usage": usage(1.4, run_delay_share=0.25)},
         ),
         (
             "run queue",
-            "for 50% of their time, and 0.40 of its tasks stood ready",
-            {"cores": full(), "usage": usage(1.0, run_delay_share=0.4)},
+            "for 50% of their time, and 0.45 of its tasks stood ready",
+            {"cores": full(), "usage": usage(1.0, run_delay_share=0.45)},
         ),
         ("server cpu", "server CPU 95%", {"usage": usage(1.9), "cores": full()}),
         ("server cpu", "server CPU 85%", {"usage": usage(1.7), "cores": full(0.99)}),  # the rest are interrupts
@@ -122,7 +122,7 @@ def test_each_rule_names_its_culprit_with_the_numbers(culprit: str, says: str, c
         {"usage": usage(network=QUEUED), "concurrency": "unbounded"},
         {"usage": usage(network=QUEUED), "workers": 40, "concurrency": "workers"},  # most of them free
         {"usage": usage(throttled_s=0.01)},
-        {"usage": usage(1.4, run_delay_share=0.01), "cores": full()},  # others ran, and it never had to wait
+        {"usage": usage(0.4, run_delay_share=0.3), "cores": full()},  # others ran, and it needed half of its core
         {"usage": usage(1.7), "cores": full(0.9)},  # its core was idle one time in ten
         {"usage": usage(1.9, cores=4, threads=8)},
         {"usage": usage(network=network(retransmits=10))},
