@@ -90,6 +90,17 @@ def _ratios(lines: Sequence[Line], x_title: str, y_title: str, rule: float) -> S
     return _finished(alt.layer(held, bars, drawn).properties(width=WIDTH, height=HEIGHT))
 
 
+def _course(lines: Sequence[Line], x_title: str, y_title: str) -> Spec:
+    """What was tried, one after the other, and the truth at 1."""
+    rows = [{"name": line.name, "x": x, "y": y} for line in lines for x, y in zip(line.x, line.y, strict=True)]
+    both = _scaled([y for line in lines for y in line.y])
+    x = alt.X("x:Q", axis=alt.Axis(title=x_title, tickMinStep=1, grid=False))
+    y = alt.Y("y:Q", scale=both.scale, axis=both.axis(y_title))
+    truth = _on([{"y": 1.0}]).mark_rule(strokeDash=[4, 4], color=FILE.marked).encode(y=y)
+    tried = _on(rows).mark_line(point=True, strokeWidth=1.5).encode(x=x, y=y, color=_colour(lines))
+    return _finished(alt.layer(truth, tried).properties(width=WIDTH, height=HEIGHT))
+
+
 @dataclass(frozen=True)
 class _Scaled:
     """A scale from the least to the largest of some values: logarithmic where they span a decade."""
@@ -136,5 +147,6 @@ _DRAWN: Mapping[str, Callable[[Sequence[Line]], Spec]] = {
     "stall": lambda lines: _tail(lines, "response time, ms", 1e3),
     "known-delay": _against,
     "peers": lambda lines: _ratios(lines, "connections", "requests per client CPU-second, ratio", 0.9),
+    "capacity": lambda lines: _course(lines, "trial of the search", "offered rate, over the server's capacity"),
     "same": lambda lines: _ratios(lines, "comparison", "ratio of a side to itself", 1.0),
 }

@@ -15,7 +15,7 @@ from tests.bench.servers import Model, serving
 PAIRS = 20
 MOST_DIFFERENT = 3
 CONNECTIONS = 32
-WINDOW_S = 0.5
+WINDOW_S = 0.4
 
 METHOD = f"""\
 {PAIRS} times a comparison as a report makes it: two sides, {RUNS_FOR_VERDICT} blocks (the fewest from which a report gives a verdict), the order within a block drawn, a fresh server and a fresh client for each run. Both sides are the

@@ -1,6 +1,6 @@
 """Every gate, in the order of METHOD.md's table."""
 
-from tests.bench.gates import held, known_delay, merge, peers, same, schedule, send_lag, stall
+from tests.bench.gates import capacity, held, known_delay, merge, peers, same, schedule, send_lag, stall
 from tests.bench.gates.bench import Gate
 
 GATES: tuple[Gate, ...] = (
@@ -11,5 +11,6 @@ GATES: tuple[Gate, ...] = (
     peers.GATE,
     merge.GATE,
     held.GATE,
+    capacity.GATE,
     same.GATE,
 )
