@@ -29,6 +29,7 @@ class Newcomers:
         *,
         open_slot: Callable[[], Slot],
         held: Callable[[], int],
+        stream_first: Callable[[], None],
     ) -> None:
         """Make them.
 
@@ -39,6 +40,7 @@ class Newcomers:
             books: take the records of their first requests.
             open_slot: makes a place for one more connection.
             held: how many connections are open and answered on.
+            stream_first: sends what is due of the stream, as to open a connection takes ten times as long.
         """
         self._schedule_from = schedule_from
         self._alarm = alarm
@@ -46,6 +48,7 @@ class Newcomers:
         self._books = books
         self._open_slot = open_slot
         self._held = held
+        self._stream_first = stream_first
         self._times: Iterator[int] = iter(())
         self._next_ns = NEVER_NS
         self._coming: set[Slot] = set()
@@ -79,6 +82,7 @@ class Newcomers:
         """Begin what is due."""
         while (intended := self._next_ns) <= _clock():
             self._next_ns = next(self._times, NEVER_NS)
+            self._stream_first()
             self._books.look(intended, self._held())
             slot = self._open_slot()
             slot.record_in(self._books.firsts)

@@ -12,7 +12,6 @@ from client.accounts import Accounts
 from client.alarm import Alarm
 from client.closed_loop import ClosedLoop, Thinking, Thinks
 from client.config import Config
-from client.connection import CONNECTING
 from client.errors import CannotRunError
 from client.events import emit
 from client.hold import Hold, Newcomers
@@ -24,6 +23,7 @@ from client.schedule import ConstantRate, Share, growth_at, schedule_of
 from client.shared import Shared
 from client.slot import Slot
 from client.sources import Sources
+from client.states import CONNECTING
 from client.target import Target, nothing_listens, reason_of
 from client.tls import Tls
 from client.totals import Window
@@ -66,9 +66,9 @@ class Run:
             return Thinking(Thinks(config, share), self._pace, accounts) if config.think_s else ClosedLoop()
         schedule_from = partial(schedule_of, config, share)
         stream = OpenLoop(schedule_from, self._pace, accounts, self._timeout_ns, next_turn=self._loop.call_soon)
-        return stream if config.kind == "open" else Hold(stream, self._make_newcomers())
+        return stream if config.kind == "open" else Hold(stream, self._make_newcomers(stream))
 
-    def _make_newcomers(self) -> Newcomers | None:
+    def _make_newcomers(self, stream: OpenLoop) -> Newcomers | None:
         """Where a hold load grows: who opens the new connections."""
         books, rate_per_s = self._accounts.growth, self._config.growth_per_s
         if books is None or rate_per_s is None:
@@ -80,6 +80,7 @@ class Run:
             books,
             open_slot=self._open_slot,
             held=lambda: self._shared.held,
+            stream_first=stream.catch_up,
         )
 
     def _open_slot(self) -> Slot:
