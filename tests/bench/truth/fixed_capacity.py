@@ -14,10 +14,12 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic_ns
 
-from tests.bench.beside import DEADLINE_S, ROOT, await_port, free_port
+from tests.bench.beside import DEADLINE_S, await_port, free_port
 
+ROOT = Path(__file__).resolve().parents[3]
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _NS = 1_000_000_000
 _END_OF_HEAD = b"\r\n\r\n"
