@@ -19,7 +19,7 @@ pytestmark = pytest.mark.soak
 RATE_PER_S = 20_000
 WINDOW_S = 600.0
 SETTLED_S = 120.0  # by then what has gathered is as much as is ever kept: 64 MiB, a bit more than a minute of this rate
-MOST_GROWTH_BYTES = 24 << 20
+MOST_GROWTH_BYTES = 24 << 20  # a client that is short of CPU has up to 2 s of requests waiting, 100 bytes each
 
 
 def serve(listener: socket) -> None:
@@ -55,7 +55,7 @@ def serving() -> Iterator[str]:
 
 @pytest.mark.timeout(WINDOW_S + 300)
 def test_ten_minutes_at_20_000_a_second_take_no_more_memory_than_two(tmp_path: Path) -> None:
-    settings = {"kind": "open", "rate_per_s": RATE_PER_S, "arrivals": "poisson", "connections": 64, "timeout_s": 30.0}
+    settings = {"kind": "open", "rate_per_s": RATE_PER_S, "arrivals": "poisson", "connections": 64, "timeout_s": 2.0}
     memory: list[tuple[float, int]] = []
     with serving() as url, client(tmp_path, url=url, window_s=WINDOW_S, **settings) as process:
         assert process.stdout is not None
