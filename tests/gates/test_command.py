@@ -56,6 +56,12 @@ def test_a_gate_that_breaks_is_not_run_and_says_why(error: Exception) -> None:
     assert "the machine stood still" in only.note
 
 
+def test_what_is_stored_of_an_error_is_a_line_without_places() -> None:
+    error = NotMeasuredError("the server of /somewhere/bench.json ended:\nTraceback")
+    assert command.told(error) == "the server of … ended:"
+    assert command.told(RuntimeError()) == ""
+
+
 def test_an_unknown_gate_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         command.main(["no-such-gate"])

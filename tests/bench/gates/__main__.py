@@ -4,6 +4,7 @@ Exit status: 0 every gate holds; 1 a bound is missed; 3 a tool is not installed,
 """
 
 import argparse
+import re
 import sys
 import time
 import traceback
@@ -83,10 +84,17 @@ def _measured(gate: Gate, bench: Bench) -> Measured:
     try:
         return gate.measure(bench)
     except NotMeasuredError as error:
-        return Measured([not_run(gate.title, str(error))])
+        say(f"  {error}")
+        return Measured([not_run(gate.title, told(error))])
     except Exception as error:  # noqa: BLE001 — whatever breaks one gate must not lose what the others measured
         traceback.print_exc()
-        return Measured([not_run(gate.title, f"it broke: {error!r}")])
+        return Measured([not_run(gate.title, f"it broke: {type(error).__name__}: {told(error)}")])
+
+
+def told(error: Exception) -> str:
+    """The first line of what an error says, without places of this machine: it is stored and passed on."""
+    first, *_ = [*str(error).splitlines(), ""]
+    return re.sub(r"(?<!\S)/\S+", "…", first)
 
 
 def status_of(results: Sequence[GateResult]) -> int:

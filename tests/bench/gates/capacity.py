@@ -32,7 +32,7 @@ DEADLINE_S = 400
 
 METHOD = f"""\
 Simulated: {SEARCHES:,} searches (harness/capacity.py, as it runs in a trial), each for a server that does one request at a time, each in the same time, with arrivals by chance. Capacities and first rates are drawn. The p99 may be {LIMIT} times
-of service, short windows last {WINDOW:,} of these, long ones {CONFIRMATION:,}, the resolution is {RESOLUTION:.0%}. The truth is the rate at which half of the long windows meet the limit, from a thousand windows a step. What long windows of only {SHORT:,} times of
+of service, short windows last {WINDOW:,} of these, long ones {CONFIRMATION:,}, the resolution is {RESOLUTION:.0%}. The truth is the rate at which half of the long windows meet the limit, from 500 windows a step. What long windows of only {SHORT:,} times of
 service do to the search is published beside it: chance within a window is then wider than the resolution. Real: `harness run` searches a server that works off its requests on an absolute
 schedule, so that its capacity is exact ({", ".join(f"{rate:,.0f}" for rate in CAPACITIES_RPS)}/s, one search each); the arrivals are even, and the middle of the interval found must lie within {WITHIN:.0%} of it."""
 
