@@ -19,7 +19,7 @@ STATES = ("ok", "marked", "invalid", "failed", "void", "missing", "unreadable", 
 def trials_frame(study: Study) -> "pd.DataFrame":
     """A row per planned trial, in the order in which they ran; what a trial has not is empty.
 
-    Columns: id, point, repeat, block, order, canary; the factors; state, reason, limited_by, evidence, runtime, load_kind,
+    Columns: id, point, repeat, block, order, canary; the factors; state, reason, limited_by, evidence, also, runtime, load_kind,
     timeout_us, started, elapsed_s; every metric of harness/spec/metrics.py. A percentile beyond the timeout is
     infinite.
     """
@@ -93,6 +93,7 @@ def _trial_record(row: Row, names: Iterable[str]) -> dict[str, Any]:
         "reason": row.reason,
         "limited_by": verdict.limited_by if verdict else None,
         "evidence": verdict.evidence if verdict else None,
+        "also": ", ".join(suspect.limited_by for suspect in verdict.also) if verdict else None,
         "runtime": result.runtime if result else None,
         "load_kind": planned.trial.load.kind,
         "timeout_us": planned.trial.load.timeout.us,

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -14,7 +14,7 @@ from harness.analysis.parts import Part, PartEstimate, estimate_parts, parts_of
 from harness.analysis.reading import COUNTED, Absent, Found, Run, each_trial, read_run
 from harness.analysis.statistics import Estimate, estimate
 from harness.plan import PlannedTrial
-from harness.result import TrialResult
+from harness.result import TrialResult, Verdict
 from harness.spec.metrics import METRICS, SUMMARY_METRICS
 
 
@@ -48,6 +48,7 @@ class Point:
     judged_runs: int
     evidence: str
     parts: tuple[PartEstimate, ...] = ()  # of the window, where it had several rates
+    also: tuple[str, ...] = ()  # who else could have given out in most of them
 
     @cached_property
     def counted(self) -> tuple[Row, ...]:
@@ -146,6 +147,12 @@ def row_of(planned: PlannedTrial, found: Found) -> Row:
     return Row(planned, found.state, found.reason, measure(found), slim, parts)
 
 
+def _also(verdicts: Sequence[Verdict], first: str | None) -> tuple[str, ...]:
+    """Who else could have given out, in most of the trials."""
+    tally = Counter(suspect.limited_by for verdict in verdicts for suspect in verdict.also)
+    return tuple(culprit for culprit, runs in tally.items() if 2 * runs > len(verdicts) and culprit != first)
+
+
 def _point(rows: tuple[Row, ...], seed: int) -> Point:
     counted = [row for row in rows if row.counted]
     timeout_us = rows[0].planned.trial.load.timeout.us
@@ -163,6 +170,7 @@ def _point(rows: tuple[Row, ...], seed: int) -> Point:
         limited_runs=runs,
         judged_runs=len(verdicts),
         evidence=next((verdict.evidence for verdict in verdicts if verdict.limited_by == limited_by), ""),
+        also=_also(verdicts, limited_by),
         parts=estimate_parts([row.parts for row in counted if row.parts], seed, timeout_us),
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.analysis.axes import numeric
 from harness.analysis.study import Point, Study
-from harness.report.text import NOTHING, between, estimated, short_names
+from harness.report.text import NOTHING, between, estimated, listed, short_names
 from harness.spec.metrics import METRICS
 
 COLUMNS = {
@@ -138,8 +138,10 @@ def measured(metric: str, point: Point) -> Cell:
 def _gave_out(point: Point) -> Cell:
     if point.limited_by is None:
         return Cell(NOTHING)
-    unanimous = point.limited_runs == point.judged_runs
-    return Cell(point.limited_by, "" if unanimous else f"{point.limited_runs} of {point.judged_runs} runs")
+    small = [] if point.limited_runs == point.judged_runs else [f"{point.limited_runs} of {point.judged_runs} runs"]
+    if point.also:
+        small.append(f"also {listed(list(point.also))}")
+    return Cell(point.limited_by, "; ".join(small))
 
 
 def definitions(table: Table) -> list[tuple[str, str]]:

@@ -38,6 +38,12 @@ GAVE_OUT = {
     "memory": "memory gave out first",
     "errors": "errors came first",
     "fault": "the fault that was asked for came first",
+    "open files": "the server's open files gave out first",
+    "ports": "the load client's ports gave out first",
+    "client files": "the load client's open files gave out first",
+    "listen queue": "the listen queue gave out first",
+    "run queue": "others had the server's cores",
+    "steal": "a hypervisor had the server's cores",
 }
 """Who gave out first, as the end of a sentence."""
 
