@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from harness import store
+from harness.blocks import decided
+from harness.resume import is_finished
 from harness.runtime.leftovers import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +148,42 @@ def test_ctrl_c_twice_leaves_at_once_and_the_next_command_cleans_up(tmp_path: Pa
     spec.write_text(SPEC)
     subprocess.run(command(spec, results, "process"), cwd=ROOT, capture_output=True, timeout=120, check=True)
     assert still_running([victim.pid]) == []
+
+
+RANKED = """\
+version: 1
+title: Does a decision change when its block is cut off?
+base:
+  load: {connections: 4, warmup: 50 ms, window: 150 ms}
+factors:
+  request.headers.X-Side: [one, other]
+repeats: {min: 3, max: 5}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("later", [0.0, 2.5], ids=str)
+def test_sigkill_in_a_further_block_leaves_its_decision_as_it_is(tmp_path: Path, later: float) -> None:
+    spec, results = tmp_path / "ranked.yaml", tmp_path / "results"
+    spec.write_text(RANKED)
+    victim = subprocess.Popen(
+        command(spec, results, "process"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 90
+    while not list(results.glob("*/2*/blocks.json")) and victim.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(later)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait(timeout=30)
+    [run] = store.runs_of(results, spec.stem)
+    before, plan = store.read_blocks(run).decisions, store.read_plan(run)
+    assert before, "no block beyond the least was decided about"
+    if not is_finished(run):
+        subprocess.run(
+            command(spec, results, "process", "--resume"), cwd=ROOT, capture_output=True, timeout=120, check=True
+        )
+    after = store.read_blocks(run)
+    assert after.decisions[: len(before)] == before
+    assert is_finished(run)
+    assert {trial.id for trial in store.read_trials(run)} == {planned.id for planned in decided(plan, after)}
+    assert "canary.r3" in {trial.id for trial in store.read_trials(run)}
