@@ -1,79 +1,53 @@
 """A slot: one of the connections asked for, whichever socket serves it at the moment.
 
 A slot carries one request at a time. If it has no connection, opening one is part of the request, which then counts
-from the intended connect. It chooses the request (its kind, and whether the connection is given up after it), stamps and
-records it. The socket is the connection's, and what the bytes mean is the session's to know.
+from the intended connect. Here a request is sent, stamped and recorded. Below it, one on the other: what is asked next
+(`chooser`), the open socket (`connection`), how it came to be open (`opening`). They are one object, as a call more for
+each answer would be felt. What the bytes mean is the session's to know (`protocols`), and when to send is the loop's.
 """
 
 import time
 
 from client import outcome
-from client.connection import CLOSING, CONNECTING, IDLE, RESTING, SETTLING, WAITING, Connection
-from client.mix import Series
-from client.protocols.base import Answer, Exchange, ProtocolError
+from client.chooser import Chooser
+from client.protocols.base import Answer, ProtocolError
 from client.records import Log, key_of
 from client.shared import Shared
+from client.states import CLOSING, CONNECTING, IDLE, RESTING, SETTLING, WAITING
 
 _FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
 
 _clock = time.monotonic_ns
 
 
-class Slot(Connection):
+class Slot(Chooser):
     """One connection's place in the load."""
 
     __slots__ = (
-        "_again",
         "_announce",
         "_awaits_first_byte",
-        "_draws",
-        "_exchange",
         "_failures",
-        "_key",
-        "_kind",
-        "_last",
-        "_left",
-        "_number",
         "_push",
         "_received",
         "_sent_ns",
-        "_varies",
         "free_since_ns",
         "intended_ns",
     )
 
     def __init__(self, number: int, shared: Shared) -> None:
-        self._number = number
-        super().__init__(shared)
-        self._key = key_of(number)
+        super().__init__(number, shared)
         self._push = shared.accounts.requests.push
-        self._exchange: Exchange = shared.wire.exchanges[0]
-        self._kind = 0
-        self._varies = shared.varies
-        self._draws = shared.mix.series(number) if shared.mix else None  # of kinds
-        self._left = 0  # requests that the connection is still to carry, where that is limited
-        self._last = False  # the request that is out is the connection's last
         self._announce = shared.ready
         self._awaits_first_byte = False
         self._received = 0
         self._sent_ns = 0
         self.intended_ns = 0
         self._failures = 0  # in a row
-        self._again = False
         self.free_since_ns = 0  # for whoever keeps the free ones
 
     def record_in(self, log: Log) -> None:
         """Leave the records of its requests there from now on; at first they go to those of the load."""
         self._push = log.push
-
-    @property
-    def again(self) -> bool:
-        """Whether the next request goes out at once after an answer, without asking anybody: a closed loop runs."""
-        return self._again
-
-    @again.setter
-    def again(self, wanted: bool) -> None:
-        self._again = wanted and not self._varies  # else there is something to choose first
 
     def launch(self, intended_ns: int, now_ns: int) -> None:
         """Carry out a request; the slot must be idle.
@@ -96,20 +70,6 @@ class Slot(Connection):
         self._fast = not self._last
         self._write()
 
-    def _choose(self, draws: Series) -> None:
-        """Choose the kind of the next request."""
-        kind = self._kind = draws.draw()
-        self._exchange = self._shared.wire.exchanges[kind]
-        self._key = key_of(self._number, kind=kind)
-
-    def _encode(self) -> None:
-        """Make the request that goes out now."""
-        if self._shared.requests_per_connection is not None:
-            self._left -= 1
-            self._last = self._left == 0
-        self._request = self._session.encode(self._kind, self._last)
-        self._request_length = len(self._request)
-
     def expire(self, now_ns: int) -> None:
         """Its deadline has passed."""
         if self.state == SETTLING:  # it had its answer in time, and the hand-over takes but a turn of the loop
@@ -126,8 +86,7 @@ class Slot(Connection):
         self._shared.accounts.connects.push(self.intended_ns, now - began_ns)
         self._awaits_first_byte = True
         self._watch()
-        self._left = self._shared.requests_per_connection or 0
-        self._encode()
+        self._encode_first()
         self.state = WAITING
         self._sent_ns = now
         self._fast = False  # of the first answer the first byte is stamped
