@@ -78,6 +78,11 @@ class _Tried:
         return len(self.long) >= MOST_VOTERS and self.decided == "open"
 
     @property
+    def disputed(self) -> bool:
+        """Not decided, with trials for it and against it: no end of an interval that had to be given early."""
+        return self.decided == "open" and len({used <= 1 for used in [*self.short, *self.long]}) > 1
+
+    @property
     def guess(self) -> State:
         """What guides the search: the long trials where there are any, else the short ones."""
         if self.decided != "open":
@@ -244,7 +249,12 @@ class Search:
 
     def _bracket(self) -> tuple[float | None, float | None]:
         """The highest rate that meets the SLO below the lowest that does not, and that one."""
-        guesses = {rate: tried.guess for rate, tried in self._tried.items() if not tried.undecidable}
+        doubtless = self.ended == "too many trials"
+        guesses = {
+            rate: tried.guess
+            for rate, tried in self._tried.items()
+            if not tried.undecidable and not (doubtless and tried.disputed)
+        }
         high = min((rate for rate, guess in guesses.items() if guess == "not"), default=None)
         met = (rate for rate, guess in guesses.items() if guess == "met" and (high is None or rate < high))
         return max(met, default=None), high

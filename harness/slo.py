@@ -67,10 +67,11 @@ def assess(slo: Slo, client: ClientReport) -> Assessment:
         client: what was counted, of an open load.
     """
     demands = [*_latencies(slo, client), _errors(slo, client), _backlog(client)]
-    worst = max(demands, key=lambda demand: (demand.met is False, demand.met is None, demand.used))
+    outcomes = [demand.met for demand in demands]
+    met = False if False in outcomes else None if None in outcomes else True
     return Assessment(
-        met=worst.met,
-        why=worst.said if worst.met is not True else "; ".join(demand.said for demand in demands),
+        met=met,
+        why="; ".join(demand.said for demand in demands if demand.met is met),
         excess=max(demand.used for demand in demands),
         percentiles_us={name: _percentile_us(name, client) for name in slo.latencies},
         errors=_error_share(client),
