@@ -202,3 +202,18 @@ def test_several_processes_share_growth_and_stream_and_say_together_where_it_end
     assert 28 <= growth["first_failed_at"] <= 35
     assert report.errors == {}
     assert report.ok == report.intended == report.schedule == 150
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"lifetime": "per-request"}, "`lifetime` must be keep-alive"),
+        ({"growth_per_s": 100_000, "window_s": 60}, "more than 1048574"),
+        ({"rate_per_s": None}, "`rate_per_s`"),
+        ({"kind": "open", "growth_per_s": 1}, "`growth_per_s` is for `kind: hold`"),
+    ],
+)
+def test_what_cannot_be_held_is_refused_with_the_reason(tmp_path: Path, wrong: dict[str, Any], named: str) -> None:
+    ended = run(tmp_path, url="http://127.0.0.1:9/", **{**HOLD, **wrong})
+    assert ended.status == 1
+    assert named in ended.events[-1]["message"]
