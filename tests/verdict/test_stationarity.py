@@ -32,7 +32,7 @@ def counts(
     per_s: float,
     spread: float = 0.05,
     memory: float = 0.3,
-    shape: object = 1.0,
+    shape: Floats | float = 1.0,
 ) -> list[int]:
     """Answers per 100 ms: chance, noise that lasts, and the shape of the window."""
     count = round(seconds * SLICES_PER_S)
