@@ -4,6 +4,7 @@ Exit status: 0 every gate holds; 1 a bound is missed; 3 a tool is not installed,
 """
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -21,6 +22,7 @@ from tests.bench.gates.table import GATES
 from tests.bench.gates.text import row_text
 from tests.bench.tools import versions
 
+MOST_BUSY = 0.5
 EXIT_MISSED, EXIT_CANNOT_RUN = 1, 3
 
 
@@ -31,6 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [gate for gate in GATES if gate.name in options.names] if options.names else list(GATES)
     began_s, made_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     settings = collect_settings().model_dump(mode="json", include={"clock_source", "load_average"})
+    busy, *_ = os.getloadavg()
+    if busy > MOST_BUSY:
+        say(
+            f"the machine is not quiet: its load was {busy:.1f} over the last minute; floors will be high, and bounds with them"
+        )
     facts, results = collect_facts() | settings, [run(gate, bench) for gate in chosen]
     stored = BenchRun(
         made_at=made_at,
