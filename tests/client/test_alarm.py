@@ -73,3 +73,33 @@ def test_it_can_be_armed_from_its_own_callback(use_ctypes: bool) -> None:
 
     on_a_loop(chain, use_ctypes)
     assert rung == [1] * 5
+
+
+@pytest.mark.parametrize("use_ctypes", WAYS)
+def test_one_that_is_put_off_when_the_loop_has_seen_it_ring_already_rings_at_its_new_time(use_ctypes: bool) -> None:
+    """Two ring in the same turn of the loop, and whichever comes first puts the other off."""
+    rung: list[tuple[int, int]] = []  # (due, rung)
+
+    async def play() -> None:
+        alarms = [Alarm(asyncio.get_running_loop(), use_ctypes=use_ctypes) for _ in range(2)]
+        due = time.monotonic_ns() + ms
+
+        def ring(number: int, due: int, *, first: bool) -> None:
+            rung.append((due, time.monotonic_ns()))
+            if first:
+                later = time.monotonic_ns() + 10 * ms
+                alarms[1 - number].at(later, lambda: ring(1 - number, later, first=False))
+
+        for number, alarm in enumerate(alarms):
+            alarm.at(due, lambda number=number: ring(number, due, first=True))  # type: ignore[misc]
+        while time.monotonic_ns() < due + ms:  # both are over when the loop looks
+            pass
+        await asyncio.sleep(0.05)
+        for alarm in alarms:
+            alarm.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
+    assert len(rung) == 2
+    assert rung[0][0] < rung[1][0]
+    assert all(due <= at for due, at in rung)

@@ -119,13 +119,17 @@ def adds_up(report: ClientReport, parts: tuple[Phase, ...] | tuple[MixShare, ...
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
-@pytest.mark.parametrize(("shape", "rates"), [("staircase", [100, 400, 50]), ("ramp", [50, 500])])
+@pytest.mark.parametrize(
+    ("shape", "rates", "processes"),
+    [("staircase", [100, 400, 50], 1), ("ramp", [50, 500], 1), ("ramp", [50, 500], 3)],
+    ids=["staircase", "ramp", "ramp by three processes"],
+)
 def test_several_rates_are_offered_as_scheduled_and_reported_part_by_part(
-    tmp_path: Path, shape: str, rates: list[int], arrivals: str
+    tmp_path: Path, shape: str, rates: list[int], processes: int, arrivals: str
 ) -> None:
     settings = {"kind": "open", "rates_per_s": rates, "shape": shape, "arrivals": arrivals, "window_s": 1.5, "seed": 7}
     with running(answering(OK_RESPONSE)) as server:
-        report = checked(run(tmp_path, url=server.url, connections=20, **settings))
+        report = checked(run(tmp_path, url=server.url, connections=20, processes=processes, **settings))
     assert report.errors == {}
     assert len(report.phases) == (3 if shape == "staircase" else 10)
     adds_up(report, report.phases)
