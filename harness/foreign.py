@@ -102,7 +102,7 @@ def measure_from_outside(runtime: Runtime, reached: Reached, job: Job, take: Tak
     Raises:
         MeasureError: the client broke down or missed a deadline.
     """
-    config = client_config(reached, job.trial, client=job.client)
+    config = client_config(reached, job.trial, client=job.client, seed=job.seed)
     spec = client_spec(f"{job.name}-client", config, job.cores.client, job.client)
     with started(runtime, [spec], take.notes) as (client,):
         try:

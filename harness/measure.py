@@ -67,6 +67,12 @@ class Job:
     backend: BackendUp | None = None  # behind the server
     client: ClientPlan = field(default_factory=ClientPlan)  # its processes and sources
     on_step: Callable[[str], None] = lambda _what: None  # told what a search tries next
+    chosen_seed: int | None = None  # of the load; none: the name's
+
+    @property
+    def seed(self) -> int:
+        """Of the schedule, the think times and the mix: every trial has its own, and the same one when it is made again."""
+        return zlib.crc32(self.name.encode()) if self.chosen_seed is None else self.chosen_seed
 
 
 def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
@@ -103,8 +109,7 @@ def observe(runtime: Runtime, deployed: Deployed, job: Job, take: Take, fault: I
     Raises:
         MeasureError: client or probe broke down or missed a deadline.
     """
-    seed = zlib.crc32(job.name.encode())  # every trial has arrivals of its own, and the same ones when it is made again
-    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client, seed=seed)
+    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client, seed=job.seed)
     specs = [
         client_spec(f"{job.name}-client", config, job.cores.client, job.client),
         _probe_spec(deployed, job, runtime),

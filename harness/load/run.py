@@ -1,18 +1,26 @@
 """Running the load client as a local process, on the cores that this process may use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from harness.clients import connect_deadline_s, plan_client
-from harness.deploy import Reached, fetch_record
-from harness.errors import SpecError
-from harness.events import EventStream
-from harness.hosts.cores import available_cores
+from harness.clients import plan_client
+from harness.deploy import Reached
+from harness.errors import MeasureError, SpecError
+from harness.foreign import measure_from_outside
+from harness.hosts.cores import CoreMap, available_cores
 from harness.hosts.room import room_of_this_host
-from harness.measure import STEP_DEADLINE_S, client_config, client_spec, started
+from harness.judging.evidence import Evidence
+from harness.judging.verdict import judge
+from harness.measure import Job, Take
 from harness.proof import Expected
 from harness.raw import ClientReport
-from harness.runtime.base import make_owner
+from harness.result import Capacity, Verdict
+from harness.runtime.base import Runtime, make_owner
 from harness.runtime.process import ProcessRuntime
+from harness.search import search_capacity
 from harness.spec.experiment import Trial
 from harness.spec.foreign import RunningServer, certificates
 from harness.stage import Places
@@ -20,8 +28,17 @@ from harness.terminal import Display
 from harness.trust import Trust, trust_in
 
 
-def run_load(trial: Trial, places: Places, display: Display, seed: int = 1) -> ClientReport:
-    """One load, whole.
+@dataclass(frozen=True)
+class Came:
+    """What came of a load."""
+
+    trial: Trial  # as it was measured: of a search, its last step
+    report: ClientReport
+    capacity: Capacity | None = None  # what a search found
+
+
+def run_load(trial: Trial, places: Places, display: Display, seed: int = 1) -> Came:
+    """One load, or as many as a search for capacity takes.
 
     Args:
         trial: of `trial_of`.
@@ -33,29 +50,46 @@ def run_load(trial: Trial, places: Places, display: Display, seed: int = 1) -> C
         SpecError: what is to be trusted is no certificate.
         MeasureError: nothing listens, too few open files, or the client broke down.
     """
+    reached, take = _reached(trial), Take()
+    cores = CoreMap(server=(), client=available_cores(), shared=False)
+    plan = plan_client(trial, room_of_this_host())
+    job = Job("load", trial, cores, False, display.tick, client=plan, on_step=display.step, chosen_seed=seed)
+    with _local(places) as runtime, display.live("load"):
+        observe = partial(measure_from_outside, runtime, reached)
+        if trial.load.kind == "capacity":
+            search_capacity(reached, job, take, observe, _judged)
+        else:
+            observe(job, take)
+    if take.client is None:
+        raise MeasureError("the load client left no report")
+    return Came(take.measured or trial, take.client, take.capacity)
+
+
+@contextmanager
+def _local(places: Places) -> Iterator[Runtime]:
     runtime = ProcessRuntime(make_owner("load"), places.images, places.state / "work")
     runtime.clean()
     try:
-        return _observe(runtime, trial, display, seed)
+        yield runtime
     finally:
         runtime.clean()
 
 
-def _observe(runtime: ProcessRuntime, trial: Trial, display: Display, seed: int) -> ClientReport:
-    load, server = trial.load, trial.model
+def _reached(trial: Trial) -> Reached:
+    """The server as it was named: nothing is asked of it beforehand, and any answer with a 2xx is right."""
+    server = trial.model
     assert isinstance(server, RunningServer)  # noqa: S101 - `trial_of` made it
-    url, anything = f"{server.url}{trial.request.path}", (Expected(None, None),) * len(trial.request.kinds)
-    reached = Reached(url=url, proving_requests=0, expected=anything, trust=_trusted(server))
-    plan = plan_client(trial, room_of_this_host())
-    config = client_config(reached, trial, client=plan, wait_for_start=False, seed=seed)
-    spec = client_spec("load", config, available_cores(), plan)
-    length_s = load.warmup.s + load.window.s + load.timeout.s + 2 * STEP_DEADLINE_S
-    with display.live("load"), started(runtime, [spec], []) as (client,):
-        with EventStream(client, connect_deadline_s(load) + length_s, display.tick) as events:
-            events.expect("started", connect_deadline_s(load))
-            events.expect("done", length_s)
-            client.wait(STEP_DEADLINE_S)
-        return fetch_record(client, "client.json", ClientReport)
+    anything = (Expected(None, None),) * len(trial.request.kinds)
+    return Reached(
+        url=f"{server.url}{trial.request.path}", proving_requests=0, expected=anything, trust=_trusted(server)
+    )
+
+
+def _judged(job: Job, take: Take) -> Verdict | None:
+    """Who gave out in a step of a search: of the server nothing is known but its answers."""
+    if take.client is None:
+        return None
+    return judge(Evidence(trial=job.trial, concurrency=None, client=take.client))[1]
 
 
 def _trusted(server: RunningServer) -> Trust | None:

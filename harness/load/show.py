@@ -19,6 +19,7 @@ def print_report(summary: Mapping[str, Any], report: ClientReport) -> None:
 
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield from _capacity(summary)
     at = " (at saturation: a closed loop)" if summary["kind"] == "closed" else ""
     processes = summary["client_processes"]
     yield f"{summary['url']}: {_loop(summary)}, {summary['connections']} connections, {_lifetime(summary['lifetime'])}"
@@ -36,6 +37,23 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
         said = {True: "met", False: "missed", None: "not told"}[summary["slo_met"]]
         yield f"SLO            {said}: {summary['slo']}"
     yield f"state          {summary['state']}{': ' + summary['reason'] if summary['reason'] else ''}"
+
+
+def _capacity(summary: Mapping[str, Any]) -> Iterator[str]:
+    """The interval that a search found, and how it came to it; what follows is then of its last trial."""
+    found = summary["capacity"]
+    if found is None:
+        return
+    for step in found["steps"]:
+        said = {True: "met", False: "not met", None: "says nothing"}[step["met"]]
+        yield f"  {step['purpose']:<7} {step['rate_rps']:>10,.1f}/s for {step['window_s']:5.1f} s  {said}: {step['why']}"
+    low, high = found["low_rps"], found["high_rps"]
+    met = f"{low:,.0f}/s meets the SLO" if low else "no rate that was tried meets the SLO"
+    missed = f", {high:,.0f}/s does not" if high else ", and nothing above was told from it"
+    how = "" if found["ended"] == "found" else f" (the search ended early: {found['ended']})"
+    yield f"capacity       {met}{missed}{how}"
+    yield ""
+    yield "the last trial:"
 
 
 def _parts(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,9 @@ from harness import readings
 from harness.histogram import Counts, percentile
 from harness.judging.evidence import Evidence
 from harness.judging.verdict import judge
+from harness.load.run import Came
 from harness.raw import ClientReport, HistogramName, Phase
+from harness.result import Capacity
 from harness.slo import assess
 from harness.spec.experiment import Trial
 
@@ -15,13 +17,13 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9
 _KINDS: tuple[HistogramName, ...] = ("response", "service", "first_byte", "connect", "send_lag")
 
 
-def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
+def summarise(url: str, came: Came) -> dict[str, Any]:
     """What a person or a script wants to know, with the doubts that any trial is put to.
 
     A percentile that the sample cannot carry is None; one that falls among requests without an answer is the text
     `>= timeout`.
     """
-    load = trial.load
+    trial, report, load = came.trial, came.report, came.trial.load
     checks, verdict, state, reason = judge(Evidence(trial=trial, concurrency=None, client=report))
     met, why = None, None
     if trial.slo.is_set:
@@ -60,10 +62,23 @@ def summarise(url: str, trial: Trial, report: ClientReport) -> dict[str, Any]:
         "mix": list(_mix(trial, report)),
         "growth": report.growth.model_dump() if report.growth else None,
         "per_100ms": list(report.per_100ms),
+        "capacity": _capacity(came.capacity),
         "histograms": {
             name: {str(at): count for at, count in report.histograms[name].items()} for name in report.histograms
         },
     }
+
+
+def _capacity(found: Capacity | None) -> dict[str, Any] | None:
+    """The interval that a search found, with its steps; a percentile beyond the timeout is text, as everywhere here."""
+    if found is None:
+        return None
+    told = found.model_dump(exclude={"life_ok", "life_unknown"})
+    for step in told["steps"]:
+        step["percentiles_us"] = {
+            name: ">= timeout" if value == float("inf") else value for name, value in step["percentiles_us"].items()
+        }
+    return told
 
 
 def _phase(phase: Phase) -> dict[str, Any]:

@@ -87,3 +87,16 @@ def test_a_file_that_cannot_be_written_is_one_line(
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert str(tmp_path) in done.stderr
+
+
+def test_a_search_finds_what_one_connection_and_a_known_delay_allow(serving: Serving, loading: Loading) -> None:
+    with serving(delay_s=0.05) as url:
+        search = ("--capacity", "--slo", "p50<400ms", "--rate", "8/s", "--resolution", "50%")
+        status, summary = loading(url, "--connections", 1, *search, "--window", "1s", "--confirmation", "2s")
+    found = summary["capacity"]
+    assert status == (0 if found["low_rps"] else 1)
+    assert len(found["steps"]) >= 3
+    assert (
+        found["low_rps"] is None or found["low_rps"] <= 20 * 1.25
+    )  # 1 ÷ 50 ms, and what a backlog hides in a short window
+    assert found["steps"][-1]["purpose"] == "confirm" or found["ended"] != "found"
