@@ -12,10 +12,13 @@ from tests.bench.gates.anderson import limiting, p_value, statistic
 from tests.bench.gates.merge import quantisation, sample
 from tests.bench.gates.peers import who_was_full
 from tests.bench.gates.quantiles import known, of_values, quantile_us
+from tests.bench.gates.record import GateResult, Line
 from tests.bench.gates.same import different
 from tests.bench.gates.schedule import SEEDS, p_values, times_of, variation
 from tests.bench.gates.stall import ideal_s
+from tests.bench.gates.table import GATES
 from tests.bench.peers import wrk_latencies
+from tests.bench.plots import draw, specs_of
 
 
 @pytest.mark.parametrize(
@@ -98,3 +101,13 @@ def test_what_wrk_prints_is_read() -> None:
         "  Latency Distribution\n     50%  110.00us\n     90%    1.20ms\n     99%    1.31s \n  12 requests in 2.00s"
     )
     assert wrk_latencies(output) == {50.0: 110.0, 90.0: 1_200.0, 99.0: 1_310_000.0}
+
+
+def test_every_plot_that_a_gate_may_have_can_be_drawn() -> None:
+    """Also where a line has a single point, or all its values are the same."""
+    lone = Line(name="only", panel="1 ms", x=(50.0,), y=(1.0,), low=(1.0,), high=(1.0,))
+    flat = Line(name="flat", panel="1 ms", x=(50.0, 90.0), y=(1.0, 1.0), low=(0.9, 0.9), high=(1.1, 1.1))
+    gates = [GateResult(name=gate.name, rows=(), lines=(lone, flat), seconds=0) for gate in GATES]
+    drawn = specs_of(gates)
+    assert set(drawn) == {"send-lag", "stall", "known-delay", "peers", "capacity", "same"}
+    assert all(draw(spec).startswith("<svg") for spec in drawn.values())
