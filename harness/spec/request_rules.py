@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from harness.spec.contradiction import Contradiction
 from harness.spec.experiment import Trial
+from harness.spec.foreign import RunningServer
 from harness.spec.traffic import MixedRequest
 
 MAX_HEADERS_BYTES = 32 * 1024  # half of what every server accepts as a head (docs/contract/)
@@ -20,7 +21,13 @@ def request_contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Co
         varied: dotted paths that factors set.
     """
     for number, kind in enumerate(trial.request.kinds):
-        for rule in (_get_has_no_body, _headers_fit, _headers_differ, _fault_has_its_path_alone):
+        for rule in (
+            _get_has_no_body,
+            _broker_knows_messages_only,
+            _headers_fit,
+            _headers_differ,
+            _fault_has_its_path_alone,
+        ):
             if found := rule(trial, number, kind):
                 yield found
     for path in varied:
@@ -68,7 +75,23 @@ def _key(trial: Trial, key: str) -> str:
     return key if trial.request.mix else f"request.{key}"
 
 
+def _is_broker(trial: Trial) -> bool:
+    return isinstance(trial.model, RunningServer) and trial.model.url.startswith("stomp:")
+
+
+def _broker_knows_messages_only(trial: Trial, number: int, kind: MixedRequest) -> Contradiction | None:
+    if not _is_broker(trial) or (kind.method == "GET" and kind.expect is None):
+        return None
+    return Contradiction(
+        ("model", *_places(trial, number, "method", "expect")),
+        f"{_of(trial, number)}a broker takes messages, so methods and statuses mean nothing to it",
+        f"leave `{_key(trial, 'method')}` as it is, GET, and `{_key(trial, 'expect')}` out",
+    )
+
+
 def _get_has_no_body(trial: Trial, number: int, kind: MixedRequest) -> Contradiction | None:
+    if _is_broker(trial):
+        return None  # it has no GET
     if kind.method not in ("GET", "HEAD", "OPTIONS") or kind.body is None or kind.body.bytes == 0:
         return None
     return Contradiction(

@@ -3,6 +3,10 @@
 import pytest
 
 from harness.errors import SpecError
+from harness.spec.experiment import Trial
+from harness.spec.foreign import RunningServer
+from harness.spec.request_rules import request_contradictions
+from harness.spec.traffic import Request
 from tests.spec.conftest import Load
 
 HEAD = "version: 1\ntitle: Which?\nbase:\n  model: ppc\n"  # four lines
@@ -50,3 +54,22 @@ def test_what_a_kind_does_not_say_is_as_in_the_request(load: Load) -> None:
 def test_a_body_for_all_is_no_mistake_where_each_kind_that_has_none_says_so(load: Load) -> None:
     """`request` itself is not sent where there is a mix, so it need not be whole."""
     load(HEAD + "  request: {body: 3 B, mix: [{method: POST}, {body: 0 B}]}\n")
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({"body": "1 KiB"}, None),
+        ({"mix": [{"path": "/queue/a", "body": "1 B"}, {"path": "/queue/b"}]}, None),
+        ({"method": "POST"}, "methods and statuses mean nothing to it"),
+        ({"mix": [{}, {"expect": 404}]}, "kind 2 of `request.mix`: a broker takes messages"),
+    ],
+    ids=["body", "mix", "method", "status"],
+)
+def test_a_message_to_a_broker_has_a_body_and_neither_method_nor_status(
+    request_: dict[str, object], says: str | None
+) -> None:
+    broker = RunningServer(url="stomp://127.0.0.1:61613")
+    found = list(request_contradictions(Trial(model=broker, request=Request.model_validate(request_)), ()))
+    assert [says in contradiction.what for contradiction in found if says] == [True] * bool(says)
+    assert len(found) == bool(says)
