@@ -176,10 +176,11 @@ class Evidence:
 
     @property
     def rhythm_s(self) -> float:
-        """Time from a request to the next on the same connection, mean: a load that goes in step does so with this period."""
-        client = self.client
+        """Period of a load that goes in step: the mean response time, and think times where they are all the same."""
+        client, load = self.client, self.trial.load
         answered = client.completed_in_window
-        return self.trial.load.think.s + (client.residence_s / answered if answered else 0.0)
+        in_step_s = load.think.s if load.thinking == "constant" else 0.0
+        return in_step_s + (client.residence_s / answered if answered else 0.0)
 
     @property
     def in_flight(self) -> float:
