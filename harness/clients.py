@@ -88,8 +88,9 @@ def another_helps(trial: Trial, processes: int, cpus: int) -> bool:
 
 
 def most_connections(load: Load) -> int:
-    """The most connections that it has at once: those asked for, and those that come on top in the window (`hold`)."""
-    return load.connections + (math.ceil(load.growth.per_s * load.window.s) if load.growth else 0)
+    """The most connections that it has at once: those asked for, and those that come on top (`hold`)."""
+    on_top = math.ceil(load.growth.per_s * (load.warmup.s + load.window.s)) if load.growth else 0
+    return load.connections + on_top
 
 
 def _processes(trial: Trial, connections: int, room: Room, at_least: int) -> int:

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from harness.clients import most_connections
 from harness.errors import DeployError, HarnessError, MeasureError
 from harness.proof import START_DEADLINE_S, Expected, prove, prove_foreign
 from harness.raw import BackendReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
-from harness.spec.catalogue import option_values
+from harness.spec.catalogue import held_by_one, option_values
 from harness.spec.contract import BackendAddress, HandlerConfig, ServerConfig
 from harness.spec.experiment import Handler, Trial
 from harness.spec.model import Model
@@ -197,7 +198,7 @@ def open_files_for(connections: int) -> int:
 
 
 def open_files_of_server(trial: Trial, model: Model | None) -> int:
-    """Descriptors that a trial's server needs: with a backend, each connection may have a call under way.
+    """Descriptors that one process of a trial's server needs: with a backend, each connection may have a call under way.
 
     A server that is none of ours opens for itself what nobody here knows, such as a log or a database's connections: a
     limit made for ours would be a wall that its people never meet.
@@ -206,7 +207,10 @@ def open_files_of_server(trial: Trial, model: Model | None) -> int:
         trial: what is asked of it.
         model: what its folder says of it; none: it has no folder.
     """
-    needed = open_files_for(trial.load.connections * (1 if trial.handler.backend.delay is None else 2))
+    held = most_connections(trial.load)
+    if model is not None:
+        held = held_by_one(model, trial.options, held)
+    needed = open_files_for(held * (1 if trial.handler.backend.delay is None else 2))
     if model is not None and model.contract == "full":
         return needed
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

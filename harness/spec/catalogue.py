@@ -89,6 +89,18 @@ def workers_of(model: Model, options: Mapping[str, Scalar]) -> int | None:
     return math.prod(known) if known and len(known) == len(counts) else None
 
 
+def held_by_one(model: Model, options: Mapping[str, Scalar], connections: int) -> int:
+    """How many of these connections one process of the server may have to hold at once, by its options."""
+    workers = workers_of(model, options) if model.concurrency == "workers" else None
+    if workers is not None:
+        return min(connections, workers)  # the others wait in the kernel's queue, without a descriptor
+    spread = model.spread
+    if spread is None or any(options.get(name) != value for name, value in spread.when.items()):
+        return connections
+    shares = options.get(spread.over)
+    return -(-connections // shares) if isinstance(shares, int) and shares > 0 else connections
+
+
 def resident_bytes(model: Model, options: Mapping[str, Scalar]) -> int:
     """What a server keeps in memory by its options; those that are wrong do not count."""
     sizes = (options[name] for name, option in model.options.items() if option.resident and name in options)

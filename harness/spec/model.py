@@ -49,6 +49,13 @@ class Difference(Record):
     when: dict[OptionName, Scalar] = Field({}, description="With which options; none: always.")
 
 
+class Spread(Record):
+    """Over which processes a server deals its connections out, in turn: each holds its share of the open files."""
+
+    over: OptionName = Field(description="The integer option that is their number.")
+    when: dict[OptionName, Scalar] = Field({}, description="With which options; none: always.")
+
+
 class Model(Record):
     """A server as an image: how it is built, started, asked and counted. See docs/contract/."""
 
@@ -64,6 +71,10 @@ class Model(Record):
     )
     per_connection: Literal["nothing", "thread", "process"] = Field(
         "nothing", description="What it makes for each connection: the host must let it make as many."
+    )
+    spread: Spread | None = Field(
+        None,
+        description="Where it deals its connections out over processes; none: one process may have to hold them all.",
     )
     contract: Literal["full", "port"] = Field(
         "full",

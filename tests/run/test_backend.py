@@ -183,3 +183,21 @@ def test_a_server_of_ours_gets_the_descriptors_that_it_needs_and_others_many(
     trial = Trial.model_validate({"load": {"connections": 300}, "handler": handler})
     model = load_models(ROOT / "images")[server] if server else None
     assert open_files_of_server(trial, model) == descriptors
+
+
+@pytest.mark.parametrize(
+    ("server", "options", "load", "held"),
+    [
+        ("reactor", {"variant": "main-sub", "loops": 4, "loops_in": "processes"}, {}, 250),
+        ("reactor", {"variant": "main-sub", "loops": 4, "loops_in": "threads"}, {}, 1000),
+        ("reactor", {"variant": "single", "loops": 4, "loops_in": "processes"}, {}, 1000),
+        ("prefork", {"workers": 8}, {}, 8),
+        ("tpc", {}, {}, 1000),
+        ("tpc", {}, {"kind": "hold", "rate": "1/s", "growth": "50/s", "warmup": "1 s", "window": "9 s"}, 1500),
+    ],
+)
+def test_each_process_of_a_server_gets_the_descriptors_of_its_share(
+    server: str, options: dict[str, Any], load: dict[str, Any], held: int
+) -> None:
+    trial = Trial.model_validate({"model": server, "options": options, "load": {"connections": 1000, **load}})
+    assert open_files_of_server(trial, load_models(ROOT / "images")[server]) == held + 256
