@@ -12,9 +12,11 @@ from harness import store
 from harness.course import Course
 from harness.errors import ResultError
 from harness.plan import Plan
+from harness.planning import describe_plan
 from harness.resume import is_finished
 from harness.spec.experiment import Repeats
 from harness.spec.quantities import Duration
+from harness.stage import Places
 from tests.tools.synthetic import Shape, make_plan, make_result
 
 THREE = {"model": ("a", "b", "c")}
@@ -201,3 +203,14 @@ def test_decisions_that_do_not_read_stop_the_run_with_what_to_do(tmp_path: Path)
         ResultError, match=r"blocks\.json: not a Blocks that this version reads: .*remove the file and RESUME=1"
     ):
         Course(run, plan, [], lambda _: None)
+
+
+def test_the_plan_says_the_least_and_the_most_time_that_it_takes(tmp_path: Path) -> None:
+    spec = tmp_path / "ranked.yaml"
+    spec.write_text(
+        "version: 1\ntitle: Which?\nbase: {load: {warmup: 500 ms, window: 2 s}}\nfactors: {model: [tpc, reactor]}\n"
+        "repeats: {min: 3, max: 6, within: 10 min}\n"
+    )
+    *_, said = describe_plan(spec, Places.under(Path(__file__).resolve().parents[2]))
+    assert "36 s (2 points and the canary x 3 repeats = 9 trials) where all is clear by then" in said
+    assert "at most 72 s (2 points and the canary x 6 repeats = 18 trials), or up to 10:00 min" in said
