@@ -32,7 +32,7 @@ def frames_of(connection: socket.socket) -> Iterator[Sent]:
             buffer += data
         head, _, rest = buffer.partition(b"\n\n")
         command, *lines = head.split(b"\n")
-        headers: dict[bytes, bytes] = dict(line.split(b":", 1) for line in lines)  # type: ignore[arg-type,misc]
+        headers: dict[bytes, bytes] = dict(line.split(b":", 1) for line in lines)
         length = int(headers.get(b"content-length", 0))
         while len(rest) <= length:
             rest += connection.recv(65536)

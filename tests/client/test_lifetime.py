@@ -112,7 +112,7 @@ def test_a_server_that_ends_them_earlier_loses_them_and_a_new_one_carries_as_man
     with running(carried.serving(early_after=2)) as server:
         report = checked(run(tmp_path, url=server.url, lifetime=N, connections=2, **kind))
     assert report.ok > 0
-    assert report.connections_lost > 0
+    assert (report.connections_lost or 0) > 0
     assert report.connections_opened == server.accepted
     assert not carried.said_close[N]
     assert set(report.errors) <= {"closed", "reset"}

@@ -66,6 +66,7 @@ def held(broker: Container) -> dict[str, int]:
     status, output = broker.exec_run(
         ["rabbitmqctl", "list_queues", "--silent", "--no-table-headers", "name", "messages"]
     )
+    assert isinstance(output, bytes)
     assert status == 0, output.decode()
     return {name: int(count) for name, count in (line.split() for line in output.decode().splitlines())}
 
