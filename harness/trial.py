@@ -140,7 +140,7 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
     """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
     usage, cores = _looked_at(job, take)
     if take.probe is not None and "server" not in usage and take.fault is None and trouble is None:
-        trouble = "the server's processes were gone before the window ended"
+        trouble = f"the server's processes were gone before the window ended{_last_words(take)}"
     known: dict[str, Any] = {"usage": usage, "cores": cores}
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
@@ -175,6 +175,7 @@ def _evidence(
         server=take.server,
         proving_requests=take.proved,
         usage=usage.get("server"),
+        client_usage=usage.get("client"),
         cores=cores,
         backend=take.backend,
         backend_usage=usage.get("backend"),
@@ -182,6 +183,12 @@ def _evidence(
         earlier_ok=take.earlier_ok,
         earlier_unknown=take.earlier_unknown,
     )
+
+
+def _last_words(take: Take) -> str:
+    """How the server ended, where its log's last line tells: a container that the kernel killed at its memory limit does."""
+    last = take.logs.get("server", "").rstrip().rpartition("\n")[2]
+    return f": {last.strip('[]')}" if last.startswith("[the container ended") else ""
 
 
 def _store_raw(folder: Path, take: Take) -> None:

@@ -41,7 +41,7 @@ def provoke(places: Places, tmp_path: Path) -> Provoke:
     says instead, and rightly.
     """
 
-    def run(base: str, culprit: str, runtime: Runtime = "process", meanwhile: Meanwhile | None = None) -> TrialResult:
+    def run(base: str, seen: str, runtime: Runtime = "process", meanwhile: Meanwhile | None = None) -> TrialResult:
         for _ in range(TRIES):
             over = threading.Event()
             beside = threading.Thread(target=meanwhile, args=(over,)) if meanwhile else None
@@ -53,7 +53,7 @@ def provoke(places: Places, tmp_path: Path) -> Provoke:
                 over.set()
                 if beside is not None:
                     beside.join()
-            if culprit in named(trial):
+            if seen in named(trial) or seen in (trial.reason or ""):
                 break
         return trial
 

@@ -94,7 +94,7 @@ def test_memory(provoke: Provoke) -> None:
 @pytest.mark.docker
 def test_a_server_that_the_kernel_killed_for_memory_fails_its_trial_and_says_so(provoke: Provoke) -> None:
     base = f"{{model: walls, options: {{wall: memory-alone}}, limits: {{memory: 64 MiB}}, load: {{connections: 4, {KEPT}}}}}"
-    trial = provoke(base, "", "docker")
+    trial = provoke(base, "killed by the kernel", "docker")
     assert trial.state == "failed"
     assert "killed by the kernel at its memory limit of 67108864 bytes" in (trial.reason or "")
 
