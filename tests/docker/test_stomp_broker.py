@@ -16,7 +16,7 @@ from harness.raw import ClientReport
 from tests.client.running import Ended, checked, run
 from tests.docker.conftest import copy_images
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]  # the first test may build the image
 PORT, START_DEADLINE_S = 61613, 60.0
 LOGIN = {"login": "guest", "passcode": "guest", "vhost": "/"}
 Load = Callable[..., Ended]
