@@ -115,8 +115,8 @@ def _section(gate: Gate, result: GateResult, drawn: bool) -> str:
     lines = ["| measured | bound | floor | value | | |", "|---|---|---|---|---|---|"]
     parts.append("\n".join(lines + [_row(row) for row in result.rows]))
     if result.facts:
-        told = ", ".join(
-            f"{name}: {value if isinstance(value, str) else number(value)}" for name, value in result.facts.items()
+        told = "; ".join(
+            f"{name} {value if isinstance(value, str) else number(value)}" for name, value in result.facts.items()
         )
         parts.append(f"In this run: {told}.")
     return "\n\n".join(parts)

@@ -54,7 +54,7 @@ def measure(bench: Bench) -> Measured:
             ("the client", run.report.histograms["response"]),
         ):
             lines.append(line_of(name, known(counts, GRID), case.name))
-    return Measured(rows, lines, {"requests per second": RATE_PER_S, "window, s": seconds})
+    return Measured(rows, lines, {"requests per second": RATE_PER_S, "window in s": seconds})
 
 
 def run_case(bench: Bench, case: Case, seconds: float) -> tuple[ClientRun, BackendReport]:

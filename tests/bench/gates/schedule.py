@@ -48,7 +48,7 @@ def measure(bench: Bench) -> Measured:
         rows.append(at_least(f"Poisson, {name}: p of the times, least of {len(SEEDS)} seeds", "", min(places), ALPHA))
     for rate_per_s in SENT_RATES_PER_S:
         rows += _sent(bench, rate_per_s)
-    return Measured(rows, facts={"requests per second": RATE_PER_S, "length, s": LENGTH_S})
+    return Measured(rows, facts={"requests per second": RATE_PER_S, "length in s": LENGTH_S})
 
 
 def times_of(seed: int, rate_per_s: float, share: Share | None = None) -> Ints:

@@ -50,7 +50,7 @@ def measure(bench: Bench) -> Measured:
     lines.append(line_of("open loop", known(opened.report.histograms["response"])))
     lines.append(line_of("closed loop", known(closed.report.histograms["response"])))
     lines += [line_of(name, dict(other)) for name, other in others.items() if isinstance(other, dict)]
-    facts = {"S, s": stopped_s, "T, s": window_s, "requests per second": RATE_PER_S, "connections": CONNECTIONS}
+    facts = {"S in s": stopped_s, "T in s": window_s, "requests per second": RATE_PER_S, "connections": CONNECTIONS}
     return Measured(rows, lines, facts)
 
 
