@@ -95,7 +95,10 @@ def _facts(run: BenchRun) -> Iterator[tuple[str, str]]:
     yield "made", f"{run.made_at}, in {run.seconds / 60:.0f} minutes"
     if run.scale != 1:
         yield "length of the runs", f"× {run.scale:g} of the usual: a trial run, not one to quote"
-    yield "commit", f"{str(git.get('commit') or 'unknown')[:12]}{', with changes not committed' if git.get('dirty') else ''}"
+    yield (
+        "commit",
+        f"{str(git.get('commit') or 'unknown')[:12]}{', with changes not committed' if git.get('dirty') else ''}",
+    )
     yield "processor", f"{cpu.get('model') or 'unknown'}, {len(cpu.get('usable') or ())} cores to be used"
     server, client = run.cores
     shared = server == client
