@@ -2,38 +2,33 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
-import numpy as np
-
-from harness.capacity import Search
 from harness.result import Capacity
-from harness.slo import REQUESTS_LEAST
 from tests.bench.beside import NotMeasuredError
 from tests.bench.gates.bench import Bench, Gate, Measured
 from tests.bench.gates.record import Line, Row, at_least, at_most, published
 from tests.bench.truth.fixed_capacity import serving_exactly
-from tests.bench.truth.simulated import Simulated
+from tests.bench.truth.simulated_capacity import CONFIRMATION_S, QUEUES, RESOLUTION, Found, Queue, searches, truth
 
 ROOT = Path(__file__).resolve().parents[3]
 SEARCHES = 1_000
 COVERED = 0.93
-LIMIT, WINDOW, CONFIRMATION = 50, 4_000, 20_000  # in times of service
-SHORT = 6_000  # a long window that is short for the resolution: what becomes of the search then is published
-RESOLUTION = 0.05
 REAL = 3
 CAPACITIES_RPS = (1_000.0, 2_000.0, 3_000.0)
 WITHIN = 0.02
 DEADLINE_S = 400
 
 METHOD = f"""\
-Simulated: {SEARCHES:,} searches (harness/capacity.py, as it runs in a trial), each for a server that does one request at a time, each in the same time, with arrivals by chance. Capacities and first rates are drawn. The p99 may be {LIMIT} times
-of service, short windows last {WINDOW:,} of these, long ones {CONFIRMATION:,}, the resolution is {RESOLUTION:.0%}. The truth is the rate at which half of the long windows meet the limit, from 500 windows a step. What long windows of only {SHORT:,} times of
-service do to the search is published beside it: chance within a window is then wider than the resolution. Real: `harness run` searches a server that works off its requests on an absolute
+Simulated: {SEARCHES:,} searches (harness/capacity.py, as it runs in a trial), over {len(QUEUES)} queues of one server whose requests and services come evenly or by chance, with a hiccup in one trial of a hundred; first rates are drawn, the resolution is {RESOLUTION:.0%}.
+The truth is found without any search: the capacity itself where nothing is left to chance, else the rate at which half of the windows of {CONFIRMATION_S:g} s meet the limit. Real: `harness run` searches a server that works off its requests on an absolute
 schedule, so that its capacity is exact ({", ".join(f"{rate:,.0f}" for rate in CAPACITIES_RPS)}/s, one search each); the arrivals are even, and the middle of the interval found must lie within {WITHIN:.0%} of it."""
 
 _SPEC = """\
@@ -47,14 +42,10 @@ repeats: 1
 """
 
 
-Found = tuple[float | None, float | None, int]
-"""Both ends of an interval, over the capacity, and the trials that it took."""
-
-
 def measure(bench: Bench) -> Measured:
     """On the simulated clock, then on the real one."""
     count = bench.times(SEARCHES, least=50)
-    rows = [*simulated_rows(count, np.random.default_rng(20))]
+    rows = simulated_rows(count)
     lines = []
     for capacity_rps in CAPACITIES_RPS[: bench.times(REAL, least=1)]:
         found = search_of(bench, capacity_rps)
@@ -63,53 +54,31 @@ def measure(bench: Bench) -> Measured:
     return Measured(rows, lines, {"simulated searches": count})
 
 
-def simulated_rows(count: int, chance: np.random.Generator) -> list[Row]:
-    """How often the interval holds the truth, and what it takes."""
-    found, truth = simulate(count, CONFIRMATION, chance)
-    share = covering(found, truth)
-    error = 2 * math.sqrt(share * (1 - share) / count)
-    both = [(low, high) for low, high, _ in found if low is not None and high is not None]
-    short = covering(*simulate(max(count // 5, 20), SHORT, chance))
+def simulated_rows(count: int) -> list[Row]:
+    """How often the interval holds the truth, over all queues and for each, and what it takes."""
+    each = max(count // len(QUEUES), 2)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # nothing of it is timed
+        found = dict(zip(QUEUES, pool.map(_searched, QUEUES, repeat(each)), strict=True))
+    held = {queue: covering(all_of_one, truth_rps) for queue, (all_of_one, truth_rps) in found.items()}
+    share, whole = sum(held.values()) / len(held), each * len(held)
+    error = 2 * math.sqrt(share * (1 - share) / whole)
+    trials = [one.steps for all_of_one, _ in found.values() for one in all_of_one]
     return [
         at_least(
             "simulated: intervals that hold the truth", "", share, COVERED, (share - error, min(share + error, 1.0))
         ),
-        published("simulated: searches with both ends", f"of {count:,}", len(both)),
-        published("simulated: width of the interval, mean", "", float(np.mean([high / low - 1 for low, high in both]))),
-        published("simulated: trials of a search, mean", "", float(np.mean([trials for _, _, trials in found]))),
-        published("simulated: the truth, over the capacity", "", truth),
-        published(f"simulated, long windows of {SHORT:,}: intervals that hold the truth", "", short),
+        *(published(f"simulated, {queue.name}: intervals that hold it", "", held[queue]) for queue in QUEUES),
+        published("simulated: trials of a search, mean", "", sum(trials) / whole),
     ]
 
 
-def simulate(count: int, confirmation: int, chance: np.random.Generator) -> tuple[list[Found], float]:
-    """So many searches, and the truth; rates over the capacity, since another capacity only stretches the clock."""
-    truth = Simulated(1.0, float(LIMIT)).truth_rps(confirmation, chance)
-    return [_search(confirmation, chance) for _ in range(count)], truth
+def _searched(queue: Queue, number: int) -> tuple[list[Found], float]:
+    return list(searches(queue, number)), truth(queue)
 
 
-def covering(found: Sequence[Found], truth: float) -> float:
+def covering(found: Sequence[Found], truth_rps: float) -> float:
     """The share of searches whose interval holds the truth; one without both ends does not."""
-    return sum(low is not None and high is not None and low <= truth <= high for low, high, _ in found) / len(found)
-
-
-def _search(confirmation: int, chance: np.random.Generator) -> Found:
-    capacity_rps = float(np.exp(chance.uniform(np.log(100), np.log(20_000))))
-    server = Simulated(capacity_rps, LIMIT / capacity_rps)
-    search = Search(
-        start_rps=capacity_rps * float(np.exp(chance.uniform(np.log(0.05), np.log(2.0)))),
-        resolution=RESOLUTION,
-        window_s=WINDOW / capacity_rps,
-        confirmation_s=confirmation / capacity_rps,
-        requests=REQUESTS_LEAST,
-        limit_s=server.limit_s,
-    )
-    trials = 0
-    while (step := search.next()) is not None:
-        trials += 1
-        search.tell(step, server.trial(step, chance))
-    low, high = search.low_rps, search.high_rps
-    return low and low / capacity_rps, high and high / capacity_rps, trials
+    return sum(one.covers(truth_rps) for one in found) / len(found)
 
 
 def search_of(bench: Bench, capacity_rps: float) -> Capacity:
