@@ -16,7 +16,7 @@ from harness.stage import Stage
 from harness.terminal import Display
 from harness.trial import run_trial
 
-CLIENT_GAVE_OUT = ("client cpu", "client lag")
+CLIENT_GAVE_OUT = ("client cpu", "client lag", "client files")
 
 
 class Attempts:

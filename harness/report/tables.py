@@ -1,5 +1,6 @@
 """The table of points, for the page, for Markdown and for the terminal."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.analysis.axes import numeric
@@ -64,18 +65,28 @@ class SummaryTable:
 
 def points_table(study: Study) -> Table:
     """A row per point, in the order of the spec's levels."""
-    metrics = [metric for metric in COLUMNS if present(study, metric)]
-    return _table(study, metrics)
+    return _table(study, _asked_first(study, COLUMNS))
 
 
 def terminal_table(study: Study) -> SummaryTable:
     """The main metrics only."""
-    table = _table(study, [metric for metric in TERMINAL if present(study, metric)])
+    table = _table(study, _asked_first(study, TERMINAL))
     return SummaryTable(
         columns=tuple(column.title for column in table.columns),
         rows=tuple(tuple(_plain(cell) for cell in row) for row in table.rows),
         numeric=tuple(column.numeric for column in table.columns),
     )
+
+
+def _asked_first(study: Study, metrics: Iterable[str]) -> list[str]:
+    """What the question is about, and then these, as far as any point has them."""
+    wanted = study.run.plan.experiment.metric
+    names = dict.fromkeys([*([wanted] if wanted else []), *metrics])
+    return [metric for metric in names if present(study, metric)]
+
+
+def _head(metric: str) -> str:
+    return COLUMNS.get(metric, METRICS[metric].title)
 
 
 def _plain(cell: Cell) -> str:
@@ -91,7 +102,7 @@ def present(study: Study, metric: str) -> bool:
 def _table(study: Study, metrics: list[str]) -> Table:
     closed = any(point.closed for point in study.points)
     heads = [
-        Column(COLUMNS[metric] + (" at saturation" if closed and METRICS[metric].quantile_of else ""), numeric=True)
+        Column(_head(metric) + (" at saturation" if closed and METRICS[metric].quantile_of else ""), numeric=True)
         for metric in metrics
     ]
     columns = [*level_heads(study), Column("Runs"), *heads, Column("Gave out first")]
@@ -147,4 +158,4 @@ def _gave_out(point: Point) -> Cell:
 def definitions(table: Table) -> list[tuple[str, str]]:
     """Head and definition of each metric that a table holds."""
     heads = {column.title.removesuffix(" at saturation") for column in table.columns}
-    return [(head, METRICS[metric].definition) for metric, head in COLUMNS.items() if head in heads]
+    return [(_head(name), metric.definition) for name, metric in METRICS.items() if _head(name) in heads]

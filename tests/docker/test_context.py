@@ -139,7 +139,7 @@ def test_refuses_a_template_with(images_dir: Path, source: str, message: str) ->
 
 @pytest.mark.parametrize("name", ["no-such", "../tiny", "tiny/../tiny", "", ".", "Tiny"])
 def test_refuses_what_is_no_folder_of_images(images_dir: Path, name: str) -> None:
-    with pytest.raises(ImageError, match="there are: base, broken, tiny"):
+    with pytest.raises(ImageError, match="there are: base, broken, rabbitmq, tiny"):
         build_context(images_dir, name, "debian:x")
 
 

@@ -36,9 +36,9 @@ def test_a_plan_needs_what_its_largest_trial_needs() -> None:
     assert (need.connections, need.open_files, need.server_cores, need.cores) == (1024, 1280, 1, 2)
 
 
-def test_connections_that_come_on_top_in_the_window_count() -> None:
+def test_connections_that_come_on_top_count() -> None:
     held: dict[str, Any] = {"kind": "hold", "connections": 100, "rate": "10/s", "growth": "50/s", "window": "4 s"}
-    assert need_of([asked("reactor", **held)]).connections == 300
+    assert need_of([asked("reactor", **held)]).connections == 350  # of warm-up and window
 
 
 @pytest.mark.parametrize(

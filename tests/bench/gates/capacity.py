@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
 
+from harness.hosts.cores import available_cores, divide_cores
 from harness.result import Capacity
 from tests.bench.beside import NotMeasuredError
 from tests.bench.gates.bench import Bench, Gate, Measured
@@ -48,7 +49,7 @@ def measure(bench: Bench) -> Measured:
     rows = simulated_rows(count)
     lines = []
     for capacity_rps in CAPACITIES_RPS[: bench.times(REAL, least=1)]:
-        found = search_of(bench, capacity_rps)
+        found = search_of(capacity_rps)
         rows.append(real_row(capacity_rps, found))
         lines.append(_line(capacity_rps, found))
     return Measured(rows, lines, {"simulated searches": count})
@@ -81,15 +82,16 @@ def covering(found: Sequence[Found], truth_rps: float) -> float:
     return sum(one.covers(truth_rps) for one in found) / len(found)
 
 
-def search_of(bench: Bench, capacity_rps: float) -> Capacity:
+def search_of(capacity_rps: float) -> Capacity:
     """One search of the harness on a real server.
 
     Raises:
         NotMeasuredError: it did not come to a result.
     """
+    core = divide_cores(available_cores(), 1).server[0]  # as `harness run` divides them: its client has the others
     with (
         tempfile.TemporaryDirectory(prefix="ceiling-bench-") as name,
-        serving_exactly(bench.server_core, capacity_rps) as port,
+        serving_exactly(core, capacity_rps) as port,
     ):
         folder = Path(name)
         spec = folder / "known.yaml"
