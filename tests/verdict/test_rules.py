@@ -183,6 +183,17 @@ def test_idle_connections_that_are_held_are_not_starved() -> None:
     assert checks["served"].passed is False
 
 
+@pytest.mark.parametrize(("workers", "culprit"), [(16, "worker pool"), (64, "nobody"), (None, "nobody")])
+def test_a_pool_ends_where_each_worker_holds_a_connection(workers: int | None, culprit: str) -> None:
+    growth = {"begun": 10, "served": 6, "held": 16, "first_failed_at": 16, "failure": "timeout"}
+    client = client_report(schedule=2_000, first_byte_missing=4, growth=growth)
+    judged = judge(evidence(trial=HOLD, client=client, workers=workers, concurrency="workers"))
+    assert judged[1].limited_by == culprit
+    assert "with 16 open (timeout)" in judged[1].evidence
+    steady = next(check for check in judged[0] if check.name == "steady")
+    assert "not meant to be steady" in steady.detail
+
+
 def test_where_new_connections_end_is_said_and_is_no_doubt_about_those_that_are_held() -> None:
     growth = {"begun": 10, "served": 6, "held": 16, "first_failed_at": 16, "failure": "timeout"}
     full = usage(fullest_descriptors=20, descriptor_limit=20)

@@ -35,8 +35,9 @@ def steady(evidence: Evidence) -> Check:
     stretches = _stretches(evidence)
     found = [said for stretch in stretches if (said := _stalled(stretch, rhythm_s)) is not None]
     load = evidence.trial.load
-    if load.rates and load.shape == "ramp":
-        detail = "; ".join(found) or "a ramp is not meant to be steady; no stall"
+    if (load.rates and load.shape == "ramp") or load.growth is not None:
+        moving = "a ramp" if load.rates else "a load that grows"
+        detail = "; ".join(found) or f"{moving} is not meant to be steady; no stall"
         return Check(name="steady", passed=not found if found else None, detail=detail)
     told = 0
     for stretch in stretches:

@@ -24,6 +24,8 @@ def waits_for_backend(evidence: Evidence) -> str | None:
 def queue_before_idle_server(evidence: Evidence) -> str | None:
     """Connections wait to be accepted, although the server has CPU left: nobody is free to accept them."""
     network, workers = evidence.network, evidence.workers
+    if (kept := _holds_every_worker(evidence)) is not None:
+        return kept
     if network is None or evidence.concurrency == "unbounded" or evidence.held_back:
         return None
     if (network.accept_queue_waiting or 0.0) < QUEUED or (workers is not None and evidence.in_flight < workers):
@@ -33,6 +35,14 @@ def queue_before_idle_server(evidence: Evidence) -> str | None:
     if workers is not None:
         said += f" and {workers} workers"
     return f"{said}, while the server had CPU left; {cpu_of_both(evidence)}"
+
+
+def _holds_every_worker(evidence: Evidence) -> str | None:
+    """Each worker keeps a connection that lies idle, and new ones wait for a worker."""
+    growth, workers = evidence.client.growth, evidence.workers
+    if growth is None or growth.first_failed_at is None or not workers or growth.held < workers or evidence.saturated:
+        return None
+    return f"each of {workers} workers had a connection, {growth.held:,} were held in all; {cpu_of_both(evidence)}"
 
 
 def starved(evidence: Evidence) -> str | None:
