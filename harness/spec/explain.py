@@ -31,6 +31,7 @@ _TOO = {
     "greater_than_equal": ("too small", "ge", "at least"),
     "less_than_equal": ("too large", "le", "at most"),
     "less_than": ("too large", "lt", "less than"),
+    "greater_than": ("too small", "gt", "more than"),
 }
 
 
@@ -158,7 +159,8 @@ def fields_at(record: type[BaseModel], path: Sequence[object]) -> dict[str, Any]
             field = kind.model_fields.get(str(part))
             kind = field.annotation if field else None
         else:
-            kind = get_args(kind)[-1] if get_origin(kind) in (dict, list, tuple) else None
+            members = [member for member in get_args(kind) if member is not Ellipsis]  # of `tuple[X, ...]`
+            kind = members[-1] if members and get_origin(kind) in (dict, list, tuple) else None
     if get_origin(kind) is Union:
         records = (get_args(member)[0] if get_origin(member) is Annotated else member for member in get_args(kind))
         return {name: field for one in records for name, field in fields_at(one, ()).items()}

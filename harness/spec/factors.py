@@ -54,7 +54,8 @@ def _read_factor(name: str, node: Node, problems: Problems) -> Factor:
 
 def _read_level(name: str, node: Node, problems: Problems) -> Level | None:
     if isinstance(node.value, list):
-        problems.add(node.place, f"a level of `{name}` is a list", "write single values; a level is one of them")
+        fix = f"write a single value, or `{{label: NAME, set: {{{name}: […]}}}}` where the key takes a list"
+        problems.add(node.place, f"a level of `{name}` is a list", fix)
         return None
     if is_single_value(name, node.value):
         values = _read_value(name, node, problems)

@@ -78,8 +78,7 @@ def _read(root: Node, problems: Problems) -> tuple[Experiment, set[Where]]:
 def _salvage(plain: dict[str, Any], broken: set[Where]) -> Experiment:
     """What remains without the broken parts, so that the rest can be checked in the same go."""
     rest = {key: deepcopy(value) for key, value in plain.items() if key in ("base", "repeats")}
-    whole = ("base", "model")  # of which no part can be missed
-    for path in sorted({whole if path[:2] == whole else _up_to_a_list(path) for path in broken}, key=len, reverse=True):
+    for path in sorted({_up_to_a_whole(path) for path in broken}, key=len, reverse=True):
         holder: Any = rest
         for part in path[:-1]:
             holder = holder.get(part, {}) if isinstance(holder, dict) else {}
@@ -88,8 +87,11 @@ def _salvage(plain: dict[str, Any], broken: set[Where]) -> Experiment:
     return Experiment.model_validate({**rest, "version": 1, "title": "unreadable"})
 
 
-def _up_to_a_list(path: Where) -> Where:
-    """Of a place within a list the list itself: one of its entries cannot be missed without the others' numbers changing."""
+def _up_to_a_whole(path: Where) -> Where:
+    """What no part can be missed of: a server, the mapping of `repeats`, and a list, whose other entries would change their numbers."""
+    for whole in (("base", "model"), ("repeats",)):
+        if path[: len(whole)] == whole:
+            return whole
     return next((path[:i] for i, part in enumerate(path) if isinstance(part, int)), path)
 
 

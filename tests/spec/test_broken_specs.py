@@ -52,6 +52,7 @@ BROKEN = [
     ("half a repeat", HEAD + "repeats: 2.5\n", 3, "`repeats` is `2.5`, not a whole number"),
     ("fewer blocks at most than at least", HEAD + "repeats: {min: 9, max: 6}\n", 3, "`repeats`: `max` is 6 and `min` is 9; write `max` as 9 or more"),
     ("too few blocks to rank", HEAD + "repeats: {min: 2}\n", 3, "`repeats.min` is too small (`2`); write a number that is at least 3"),
+    ("too few blocks, whose rest is no order", HEAD + "repeats: {min: 2, max: 4}\n", 3, "`repeats.min` is too small (`2`); write a number that is at least 3"),
     ("slip in a key of repeats", HEAD + "repeats:\n  till: ranked\n", 4, "unknown key `till` in `repeats`; did you mean `until`?"),
     ("until something else", HEAD + "repeats: {until: rank}\n", 3, "`repeats.until` is `rank`; write `ranked`"),
     ("budget without unit", HEAD + "repeats: {within: 10}\n", 3, "`repeats.within`: `10` has no unit"),
@@ -163,6 +164,7 @@ BROKEN = [
     ("impossible combination", HEAD + "factors:\n  load.kind: [closed, open]\n  load.rate: [null, 5/s]\n", 5, "(with `load.kind: open` and `load.rate: none`)"),
     ("option that one model lacks", HEAD + "factors:\n  model: [reactor, ppc]\n  options.batch: [1, 2]\n", 5, "model `ppc` has no option `batch` (with `model: ppc`"),
     ("factor without effect", HEAD + "base: {handler: {kind: echo}}\nfactors:\n  handler.body: [1 B, 2 B]\n", 5, "changes nothing"),
+    ("list as a level", HEAD + "factors:\n  load.rates: [[1/s, 2/s]]\n", 4, "a level of `load.rates` is a list; write a single value, or `{label: NAME, set: {load.rates: […]}}`"),
     ("too many trials", HEAD + f"factors:\n  load.connections: {list(range(1, 1001))}\n  limits.cores: {list(range(1, 102))}\nrepeats: 1\n", 3, "this makes 101,000 trials, more than 100,000"),
     # exclude
     ("exclude as a mapping", HEAD + "exclude: {model: ppc}\n", 3, "`exclude` is a mapping, not a list"),

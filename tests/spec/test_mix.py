@@ -19,9 +19,9 @@ BROKEN = [
     ("another status of ours", "  request:\n    mix:\n      - path: /a\n      - path: /b\n        expect: 404\n", 9, "kind 2 of `request.mix`: `expect` says another status than 200"),
     ("body for nobody", "  request: {mix: [{method: POST, body: 1 B}, {method: POST, body: 2 B}]}\nfactors:\n  request.body: [1 B, 2 B]\n", 7, "varying `request.body` changes nothing"),
     ("header for nobody", "  request: {mix: [{headers: {A: b}}]}\nfactors:\n  request.headers.X-Tenant: [a, b]\n", 7, "varying `request.headers.X-Tenant` changes nothing"),
-    ("no weight", "  request:\n    mix:\n      - weight: 0\n", 7, "weight"),
+    ("no weight", "  request:\n    mix:\n      - weight: 0\n", 7, "`base.request.mix.weight` is too small (`0`); write a number that is more than 0"),
     ("method that there is not", "  request:\n    mix:\n      - method: GRAB\n", 7, "GRAB"),
-    ("slip in a key", "  request:\n    mix:\n      - pth: /a\n", 7, "unknown key `pth`"),
+    ("slip in a key", "  request:\n    mix:\n      - pth: /a\n", 7, "unknown key `pth` in `base.request.mix`; did you mean `path`?"),
 ]  # fmt: skip
 
 
