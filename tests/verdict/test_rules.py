@@ -40,10 +40,12 @@ def errors(**kinds: int) -> dict[str, Any]:
 
 STARVED = {"connections_served": 8, "connections_starved": 2}
 RETRIED = {"histograms": {"connect": {index_of(100_000): 1_900, index_of(1_000_000_000): 100}}}
+RESENT = {"histograms": {"response": {index_of(1_000_000): 1_900, index_of(210_000_000): 100}}}
 DROPPED = network(listen_overflows=90, listen_drops=95, accept_queue_most=129)
 QUEUED = network(accept_queue=6.0, accept_queue_most=9, accept_queue_waiting=1.0)
 POOL = {"workers": 4, "concurrency": "workers"}
 OPEN = Trial.model_validate({"load": {"kind": "open", "rate": "1000/s", "connections": 10, "window": "2 s"}})
+BRIDGE = Trial.model_validate({"load": {"connections": 10, "window": "2 s"}, "network": "bridge"})
 HOLD = Trial.model_validate(
     {"load": {"kind": "hold", "rate": "1000/s", "connections": 10, "window": "2 s", "growth": "5/s"}}
 )
@@ -92,7 +94,16 @@ HOLD = Trial.model_validate(
         ("server cpu", "server CPU 85%", {"usage": usage(1.7), "cores": full(0.99)}),  # the rest are interrupts
         ("server cpu", "1 thread for 4 cores, and used 0.95", {"usage": usage(1.9, cores=4)}),
         ("network", "carried 95% of what it can", {"usage": usage(network=network(link_share=0.95))}),
-        ("network", "5.0 for each 100 requests", {"usage": usage(network=network(retransmits=100))}),
+        (
+            "network",
+            "5.0 for each 100 requests",
+            {"usage": usage(network=network(retransmits=100)), "client": client_report(**RESENT)},
+        ),
+        (
+            "network",
+            "5.0 for each 100 requests",
+            {"usage": usage(network=network(retransmits=100)), "trial": BRIDGE},  # its own counters need no witness
+        ),
         ("client cpu", "stood ready to run for 60% more", {"client": client_report(processes=(process(0.7, 1.2),))}),
         (
             "client cpu",
@@ -126,6 +137,8 @@ def test_each_rule_names_its_culprit_with_the_numbers(culprit: str, says: str, c
         {"usage": usage(1.7), "cores": full(0.9)},  # its core was idle one time in ten
         {"usage": usage(1.9, cores=4, threads=8)},
         {"usage": usage(network=network(retransmits=10))},
+        {"usage": usage(network=network(retransmits=100))},  # somebody else's on this host
+        {"client": client_report(**RESENT)},  # and nothing was sent again here
         {"client": client_report(processes=(process(0.7, 0.5),)), "cores": cores(client=1.0)},  # busy by others
     ],
 )
