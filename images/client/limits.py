@@ -13,8 +13,8 @@ _PROC = Path("/proc/sys/net/ipv4")
 
 
 def most_connections(config: Config) -> int:
-    """The most connections that it has at once: those asked for, and those that come on top in the window."""
-    return config.connections + math.ceil((config.growth_per_s or 0.0) * config.window_s)
+    """The most connections that it has at once: those asked for, and those that come on top in warm-up and window."""
+    return config.connections + math.ceil((config.growth_per_s or 0.0) * (config.warmup_s + config.window_s))
 
 
 def make_room(config: Config) -> None:

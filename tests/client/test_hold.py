@@ -1,16 +1,24 @@
 """Held connections: the thin stream goes through all in turn, new ones come, and where it ends is told exactly."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from client.accounts import Accounts
+from client.alarm import Alarm
+from client.config import Config
 from client.growth import Growth, merged
+from client.hold import Newcomers
 from client.outcome import CLOSED, OK, TIMEOUT
-from client.records import key_of
+from client.records import Log, key_of
+from client.schedule import WHOLE, growth_at
+from client.slot import Slot
 from harness.raw import ClientReport
 from tests.client.running import checked, run
 from tests.client.servers import OK_RESPONSE, Make, Serve, Server, answering, requests_of, running
@@ -118,6 +126,55 @@ def test_where_it_ends_is_told_the_run_goes_on_and_no_new_connection_is_tried_tw
     assert report.life_unknown == 35
     in_first_byte = sum(report.histograms["first_byte"].values())
     assert (in_first_byte, report.first_byte_missing) == (35, 35)
+
+
+class Place:
+    """For a new connection that nobody ever answers."""
+
+    held = False
+
+    def __init__(self, begun: list[int]) -> None:
+        self._begun = begun
+
+    def record_in(self, log: Log) -> None:
+        """Nothing is recorded, as nothing ends."""
+
+    def launch(self, intended_ns: int, now_ns: int) -> None:
+        assert intended_ns <= now_ns
+        self._begun.append(intended_ns)
+
+
+def test_while_more_are_due_than_can_be_opened_answers_are_still_read() -> None:
+    """1,000 new connections are overdue; what can be read meanwhile is read when a few of them are begun."""
+    begun: list[int] = []
+    begun_when_read: list[int] = []
+
+    async def live() -> None:
+        loop = asyncio.get_running_loop()
+        answer, server = socket.socketpair()
+        alarm, config = Alarm(loop), Config("http://127.0.0.1:1/", kind="hold", rate_per_s=1.0, growth_per_s=1.0)
+        newcomers = Newcomers(
+            partial(growth_at, 1e6, WHOLE),
+            alarm,
+            Accounts(config),
+            Growth(),
+            open_slot=lambda: cast("Slot", Place(begun)),
+            held=lambda: 0,
+            stream_first=lambda: None,
+        )
+        with answer, server:
+            server.send(b"answer")
+            loop.add_reader(answer, lambda: begun_when_read.append(len(begun)))
+            now_ns = time.monotonic_ns()
+            newcomers.begin(now_ns - MS, now_ns)
+            while newcomers.due:
+                await asyncio.sleep(0)
+            loop.remove_reader(answer)
+        alarm.close()
+
+    asyncio.run(live())
+    assert len(begun) == 1_000
+    assert any(0 < count < 100 for count in begun_when_read)
 
 
 @pytest.mark.slow

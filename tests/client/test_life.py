@@ -138,6 +138,15 @@ def test_too_few_open_files_are_told_before_anything_is_connected(tmp_path: Path
     assert "hard limit is 128" in ended.events[0]["message"]
 
 
+def test_new_connections_of_the_warm_up_need_open_files_too(tmp_path: Path) -> None:
+    """10 and 20/s for 5 s and 1 s: 130 connections."""
+    growing = {"kind": "hold", "rate_per_s": 1, "connections": 10, "growth_per_s": 20, "warmup_s": 5, "window_s": 1}
+    configure(tmp_path, url="http://127.0.0.1:1/", **growing)
+    ended = finish(start(tmp_path, open_files=(128, 128)), tmp_path)
+    assert ended.status == 1
+    assert "130 connections need 194 open files, the hard limit is 128" in ended.events[0]["message"]
+
+
 def test_the_soft_limit_of_open_files_is_raised_as_far_as_needed(tmp_path: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with running(answering(OK_RESPONSE)) as server:
