@@ -15,6 +15,7 @@ from harness.analysis.reading import COUNTED, Absent, Found, Run, each_trial, re
 from harness.analysis.statistics import Estimate, estimate
 from harness.plan import PlannedTrial
 from harness.result import TrialResult, Verdict
+from harness.slo import Assessment, assess
 from harness.spec.metrics import METRICS, SUMMARY_METRICS
 
 
@@ -28,6 +29,7 @@ class Row:
     values: Values
     result: TrialResult | None  # without its histograms, which the values were made from
     parts: tuple[Part, ...] = ()  # of its window, where it had several rates
+    slo: Assessment | None = None  # of an open load that has one
 
     @property
     def counted(self) -> bool:
@@ -144,7 +146,9 @@ def row_of(planned: PlannedTrial, found: Found) -> Row:
     client = found.client.model_copy(update={"histograms": {}, "phases": ()}) if found.client else None
     slim = found.model_copy(update={"client": client})
     parts = parts_of(found.client) if found.client else ()
-    return Row(planned, found.state, found.reason, measure(found), slim, parts)
+    asked = planned.trial.load.kind == "open" and planned.trial.slo.is_set
+    slo = assess(planned.trial.slo, found.client) if found.client and asked else None
+    return Row(planned, found.state, found.reason, measure(found), slim, parts, slo)
 
 
 def _also(verdicts: Sequence[Verdict], first: str | None) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | 
     who = measured_with(verdict, evidence)
     if who is not None:
         gave_out = f"the {who} gave out, not the server: {verdict.evidence}"
-        return checks, verdict, "invalid", "; ".join([gave_out, *doubts])
+        beside = [check.detail for check in checks if check.passed is False and check.name != "send-lag"]
+        more = beside if verdict.limited_by == "client lag" else doubts  # the verdict has said it
+        return checks, verdict, "invalid", "; ".join([gave_out, *more])
     if (missed := evidence.fault_missed) is not None:
         told = f"the window does not show the {evidence.trial.handler.fault} that was asked for: {missed}"
         return checks, verdict, "invalid", "; ".join([told, *doubts])

@@ -30,7 +30,7 @@ ORDER: tuple[tuple[Culprit, Rule], ...] = (
     ("worker pool", pool.waits_for_backend),
     ("worker pool", pool.queue_before_idle_server),
     ("listen queue", kernel.listen_queue_of_idle_server),
-    # What the server is measured with: only where the server itself had CPU left.
+    # What the server is measured with: CPU only where the server itself had some left; a late load is another load.
     ("backend", client.backend_cpu),
     ("client cpu", client.cpu),
     ("client lag", client.lag),
