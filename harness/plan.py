@@ -23,10 +23,8 @@ CANARY = "canary"
 FEWEST_BLOCKS_WITH_CANARY = 3
 MAX_POINT_LENGTH = 120  # of a file name's 255 bytes
 EXPECTED_OVERHEAD_S = 1.5  # of a trial, until a run's own trials have shown theirs
-SHORT_STEPS, LONG_STEPS = (
-    12,
-    4,
-)  # of a search for capacity, where chance plays no part; up to four times as many where it does
+SHORT_STEPS, LONG_STEPS = 12, 4
+"""Of a search for capacity where chance plays no part; up to four times as many where it does."""
 
 
 class PlannedTrial(Record):

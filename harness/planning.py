@@ -43,12 +43,17 @@ def _duration(plan: Plan) -> str:
     most = _length(plan, plan.experiment.blocks)
     repeats = plan.experiment.repeats
     if not isinstance(repeats, Repeats):
-        return f"estimated: {most}{_OVERHEAD}"
-    budget = f", or up to {clock(repeats.within.s)}" if repeats.within else ""
-    return f"estimated: {_length(plan, repeats.min)} where all is clear by then, at most {most}{budget}{_OVERHEAD}"
+        return f"estimated: {most}{_beside(plan)}"
+    within = repeats.within
+    budget = f", and beyond the first {repeats.min} no block that would end after {clock(within.s)}" if within else ""
+    least = _length(plan, repeats.min)
+    return f"estimated: {least} where all is clear by then, at most {most}{budget}{_beside(plan)}"
 
 
-_OVERHEAD = f", {EXPECTED_OVERHEAD_S} s of overhead each, once images are built"
+def _beside(plan: Plan) -> str:
+    overhead = f", {EXPECTED_OVERHEAD_S} s of overhead each, once images are built"
+    searched = any(planned.trial.load.kind == "capacity" for planned in plan.trials)
+    return overhead + ("; a search may take four times as long where chance plays a part" if searched else "")
 
 
 def _length(plan: Plan, blocks: int) -> str:

@@ -10,6 +10,7 @@ from harness.analysis.ranking import in_words
 from harness.analysis.sequential import rule_for
 from harness.analysis.study import Study
 from harness.blocks import BlockDecision, OpenPair
+from harness.plan import FEWEST_BLOCKS_WITH_CANARY
 from harness.report.sections import Section
 from harness.report.tables import Cell, Column, Table
 from harness.report.text import amount, count, listed, number, place, times
@@ -88,7 +89,9 @@ def canaries(study: Study) -> list[Canary]:
 def _canary(study: Study) -> Iterator[str]:
     experiment = study.run.plan.experiment
     if not study.canary:
-        why = "the spec turns it off" if not experiment.canary else "that takes two points and 3 blocks"
+        enough = len(study.points) > 1 and experiment.blocks >= FEWEST_BLOCKS_WITH_CANARY
+        rule = f"that takes 2 points and {FEWEST_BLOCKS_WITH_CANARY} blocks"
+        why = "the spec turns it off" if not experiment.canary else "the plan is older than that" if enough else rule
         yield f"No point was measured twice in a block (A/A): {why}. So nothing shows how far two equal sides come apart."
     found_by_metric = canaries(study)
     if study.canary and not found_by_metric:

@@ -99,6 +99,13 @@ def test_without_a_run_of_both_that_counts_nothing_bounds_and_that_is_said(study
     assert [found.outcome for found in compare(study)] == ["wins"]
 
 
+def test_of_a_plan_without_a_canary_that_it_could_have_had_the_reason_is_its_age(study_of: StudyOf) -> None:
+    study = study_of(Shape(TWO, repeats=3))
+    experiment = study.run.plan.experiment.model_copy(update={"canary": True})
+    plan = study.run.plan.model_copy(update={"experiment": experiment})
+    assert "(A/A): the plan is older than that." in _notes(replace(study, run=replace(study.run, plan=plan)))
+
+
 @pytest.mark.parametrize("factors", [TWO, {}], ids=["turned off", "one point"])
 def test_no_canary_is_said_with_the_reason(study_of: StudyOf, factors: dict[str, tuple[str, ...]]) -> None:
     assert "No point was measured twice in a block (A/A)" in _notes(study_of(Shape(factors, repeats=3)))

@@ -213,4 +213,14 @@ def test_the_plan_says_the_least_and_the_most_time_that_it_takes(tmp_path: Path)
     )
     *_, said = describe_plan(spec, Places.under(Path(__file__).resolve().parents[2]))
     assert "36 s (2 points and the canary x 3 repeats = 9 trials) where all is clear by then" in said
-    assert "at most 72 s (2 points and the canary x 6 repeats = 18 trials), or up to 10:00 min" in said
+    assert (
+        "at most 72 s (2 points and the canary x 6 repeats = 18 trials), and beyond the first 3 no block that would end after 10:00 min"
+        in said
+    )
+
+
+def test_the_plan_says_that_a_search_may_take_longer_than_estimated(tmp_path: Path) -> None:
+    spec = tmp_path / "search.yaml"
+    spec.write_text("version: 1\ntitle: Which?\nbase: {load: {kind: capacity}, slo: {p99: 50 ms}}\n")
+    *_, said = describe_plan(spec, Places.under(Path(__file__).resolve().parents[2]))
+    assert "a search may take four times as long" in said
