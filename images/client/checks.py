@@ -66,14 +66,12 @@ def _number_problems(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _rate_problems(raw: Mapping[str, Any]) -> list[str]:
-    kind, rate, rates, growth = (raw.get(key) for key in ("kind", "rate_per_s", "rates_per_s", "growth_per_s"))
-    kind, found = kind or "closed", []
-    if not isinstance(rates, list | None):
+    kind, rate, growth = (raw.get(key) for key in ("kind", "rate_per_s", "growth_per_s"))
+    kind, rates, found = kind or "closed", raw.get("rates_per_s", []), []
+    if not isinstance(rates, list):
         return ["`rates_per_s` must be a list of numbers"]
     given = [("rate_per_s", rate)] if rate is not None else []
-    given += [("rates_per_s", each) for each in rates or ()] + (
-        [("growth_per_s", growth)] if growth is not None else []
-    )
+    given += [("rates_per_s", each) for each in rates] + ([("growth_per_s", growth)] if growth is not None else [])
     found += [
         f"`{key}` must be a number from 0.001 to 10000000, is {value!r}"
         for key, value in given
@@ -129,15 +127,19 @@ def _mix_problems(raw: Mapping[str, Any], known: Set[str]) -> list[str]:
     for number, kind in enumerate(mix):
         told = [f"unknown key `{key}`; known are {', '.join(sorted(known))}" for key in kind if key not in known]
         weight, body, path = kind.get("weight", 1.0), kind.get("body_bytes", 0), kind.get("path", "/")
-        if not _is_number(weight, float) or not 0 < weight < float("inf"):
-            told.append(f"`weight` must be a number above 0, is {weight!r}")
+        if not _is_number(weight, float) or not 0 < weight <= 1e9:
+            told.append(f"`weight` must be a number above 0, up to 1e9, is {weight!r}")
         if not _is_number(body, int) or not 0 <= body <= 1 << 30:
             told.append(f"`body_bytes` must be a whole number from 0 to {1 << 30}, is {body!r}")
-        if not isinstance(path, str) or not path.isascii() or not path.isprintable() or " " in path:
-            told.append("`path` goes over the wire as it stands; percent-encode it")
+        if not isinstance(path, str) or not path.startswith("/") or not _sendable(path):
+            told.append("`path` begins with a slash and goes over the wire as it stands; percent-encode it")
         told += _expectation_problems(kind) + _request_problems(kind)
         found += [f"mix[{number}]: {problem}" for problem in told]
     return found
+
+
+def _sendable(path: str) -> bool:
+    return path.isascii() and path.isprintable() and " " not in path
 
 
 def _expectation_problems(raw: Mapping[str, Any]) -> list[str]:

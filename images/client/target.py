@@ -85,6 +85,8 @@ class Target:
                 probe.settimeout(_CONNECT_DEADLINE_S)
                 try:
                     probe.connect(address)
+                except ConnectionResetError:  # taken, and dropped: a server that does so is still one to load
+                    return family, address
                 except OSError as error:
                     refusal = f"{address[0]}: {error.strerror or error}"
                     continue
@@ -116,7 +118,9 @@ def _greet(connected: socket.socket, session: Session, authority: str) -> None:
         reason = str(error.strerror or error)
     else:
         reason = "it closed the connection"
-    raise CannotRunError(f"{authority} does not answer a greeting ({reason}); does it speak this protocol at this port?")
+    raise CannotRunError(
+        f"{authority} does not answer a greeting ({reason}); does it speak this protocol at this port?"
+    )
 
 
 def nothing_listens(target: Target, reason: str) -> CannotRunError:
