@@ -182,6 +182,7 @@ def _evidence(
         fault=take.fault,
         earlier_ok=take.earlier_ok,
         earlier_unknown=take.earlier_unknown,
+        searched=take.capacity is not None and take.capacity.ended != "client gave out",
     )
 
 

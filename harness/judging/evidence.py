@@ -52,6 +52,9 @@ class Evidence:
     fault: FaultReport | None = None  # what was set off
     earlier_ok: int = 0  # right answers of earlier loads on the same server: the steps of a search for capacity
     earlier_unknown: int = 0  # and their requests of unknown fate
+    searched: bool = (
+        False  # the last step of a search that the client did not end: what it may have decided was not counted
+    )
 
     @property
     def server_utilisation(self) -> float | None:

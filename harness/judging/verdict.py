@@ -31,4 +31,6 @@ def measured_with(verdict: Verdict, evidence: Evidence) -> str | None:
     """Who gave out, if it is what the server is measured with; such a trial says nothing about the server."""
     if verdict.limited_by == "backend":
         return "backend" if evidence.backend_saturated else None
+    if evidence.searched and verdict.limited_by in ("client cpu", "client lag"):
+        return None
     return MEASURED_WITH.get(verdict.limited_by)

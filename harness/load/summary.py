@@ -24,7 +24,9 @@ def summarise(url: str, came: Came) -> dict[str, Any]:
     `>= timeout`.
     """
     trial, report, load = came.trial, came.report, came.trial.load
-    checks, verdict, state, reason = judge(Evidence(trial=trial, concurrency=None, client=report))
+    searched = came.capacity is not None and came.capacity.ended != "client gave out"
+    evidence = Evidence(trial=trial, concurrency=None, client=report, searched=searched)
+    checks, verdict, state, reason = judge(evidence)
     met, why = None, None
     if trial.slo.is_set:
         assessment = assess(trial.slo, report)

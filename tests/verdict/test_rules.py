@@ -277,3 +277,12 @@ def test_the_send_lag_is_shown_with_its_tail() -> None:
     check = next(check for check in judge(judged)[0] if check.name == "send-lag")
     assert check.passed is True
     assert "p99 of the send lag is 200 us, p99.9 2,999 us" in check.detail
+
+
+@pytest.mark.parametrize(("searched", "state"), [(False, "invalid"), (True, "marked")])
+def test_a_late_client_voids_a_trial_but_no_search_that_it_did_not_decide(searched: bool, state: str) -> None:
+    late = {"send_lag": {index_of(5_000_000): 2_000}, "response": {index_of(6_000_000): 2_000}}
+    client = client_report(schedule=2_000, intended=2_000, histograms=late)
+    _, verdict, found, reason = judge(evidence(trial=OPEN, client=client, searched=searched))
+    assert (verdict.limited_by, found) == ("client lag", state)
+    assert "p99 of the send lag is" in (reason or "")
