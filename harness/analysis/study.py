@@ -64,8 +64,13 @@ class Point:
 
     @property
     def closed(self) -> bool:
-        """Whether its load is a closed loop: its percentiles are then at saturation."""
+        """Whether its load is a closed loop."""
         return self.rows[0].planned.trial.load.kind == "closed"
+
+    @property
+    def saturated(self) -> bool:
+        """Whether its percentiles are at saturation: those of a closed loop whose connections never pause."""
+        return self.closed and not self.rows[0].planned.trial.load.think.ns
 
     @property
     def searched(self) -> bool:

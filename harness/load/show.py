@@ -20,14 +20,14 @@ def print_report(summary: Mapping[str, Any], report: ClientReport) -> None:
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from _capacity(summary)
-    at = " (at saturation: a closed loop)" if summary["kind"] == "closed" else ""
+    at = " (at saturation: a closed loop)" if summary["kind"] == "closed" and not summary["think_s"] else ""
     processes = summary["client_processes"]
     yield f"{summary['url']}: {_loop(summary)}, {summary['connections']} connections, {_lifetime(summary['lifetime'])}"
     yield f"throughput     {summary['throughput_rps']:,.0f} requests/s over {summary['window_s']:g} s, {_errors(summary)}"
     yield f"response time  {in_words(summary['response_us'])}{at}"
     yield f"service time   {in_words(summary['service_us'])}"
     yield f"first byte     {in_words(summary['first_byte_us'])}"
-    if summary["kind"] != "closed":
+    if summary["kind"] != "closed" or summary["think_s"]:
         yield f"send lag       {in_words(summary['send_lag_us'])}"
     yield f"client CPU     {summary['client_cpu_share']:.0%} of a core" + (
         f", the busiest of {processes} processes" if processes > 1 else ""

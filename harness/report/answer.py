@@ -110,16 +110,16 @@ def _short(comparison: Comparison) -> str:
 
 
 def _value(comparison: Comparison) -> str:
-    return value_in_words(comparison.metric, comparison.estimate, comparison.point.closed)
+    return value_in_words(comparison.metric, comparison.estimate, comparison.point.saturated)
 
 
-def value_in_words(metric: str, found: Estimate, closed: bool) -> str:
+def value_in_words(metric: str, found: Estimate, at_saturation: bool) -> str:
     """`8,710 requests/s [8,600–8,820]`."""
     inside = between(metric, found)
     if metric == "throughput_rps":
         text = amount(found.mean, "requests/s").replace("/s", " requests/s")
     else:
-        saturated = " at saturation" if closed and METRICS[metric].quantile_of else ""
+        saturated = " at saturation" if at_saturation and METRICS[metric].quantile_of else ""
         title = METRICS[metric].title
         name = title.rpartition(", ")[2] if METRICS[metric].quantile_of else _lower(title)
         text = f"{name}{saturated} {estimated(metric, found)}"
@@ -198,6 +198,8 @@ def _doubted(comparison: Comparison) -> str:
     point = comparison.point
     marked, runs = point.states["marked"], count(len(point.counted), "run")
     whose = f"{comparison.leader}'s" if comparison.leader else "the"
+    if marked and len(point.counted) == 1:
+        return f"; {whose} only run is marked: see the doubts"
     return f"; {marked} of {whose} {runs} {'is' if marked == 1 else 'are'} marked: see the doubts" if marked else ""
 
 
@@ -207,7 +209,7 @@ def _along(study: Study, comparisons: tuple[Comparison, ...]) -> str:
     text = _one(study, best[0])
     if len(best) > 1 and best[0].metric == best[-1].metric:
         worst = best[-1]
-        text += f" The other end is {value_in_words(worst.metric, worst.estimate, worst.point.closed)}"
+        text += f" The other end is {value_in_words(worst.metric, worst.estimate, worst.point.saturated)}"
         text += f" at {place(study.axes, worst.panel, worst.x)}."
     runs = min(comparison.estimate.runs for comparison in comparisons)
     return text + (
@@ -227,5 +229,5 @@ def _one(study: Study, comparison: Comparison) -> str:
     text = f"{f'At {where}, ' if where else ''}{who} {verb} {_value(comparison)}"
     p99 = comparison.point.estimates["response_p99_us"]
     if p99 is not None and comparison.metric != "response_p99_us":
-        text += f" and a response time of {value_in_words('response_p99_us', p99, comparison.point.closed)}"
+        text += f" and a response time of {value_in_words('response_p99_us', p99, comparison.point.saturated)}"
     return f"{text}{_limit(comparison.point)}{_doubted(comparison)}."

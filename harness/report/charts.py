@@ -91,7 +91,7 @@ def _chart(study: Study, lead: Lead) -> Chart | None:
     values = [value / size for value in _extent(drawn, lead.metric)]
     y = axis_over(metric.title if unit == "count" else f"{metric.title} ({unit})", values)
     panels = _panels(study, drawn, lead.metric, size)
-    saturated = any(point.closed for point in drawn) and metric.quantile_of is not None
+    saturated = any(point.saturated for point in drawn) and metric.quantile_of is not None
     follows = saturated and lead.metric.startswith("response_")
     return Chart(
         id=lead.metric,

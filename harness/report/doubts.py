@@ -47,8 +47,8 @@ def _general(study: Study) -> Iterator[str]:
     if repeats < RUNS_FOR_VERDICT:
         of = "each point" if repeats == run.plan.experiment.blocks else "some points"
         yield f"{count(repeats, 'repeat')} of {of}: a verdict needs {RUNS_FOR_VERDICT}, an interval 3."
-    if any(row.planned.trial.load.kind == "closed" for row in study.rows):
-        yield "In a closed loop every percentile is at saturation: it follows from connections ÷ throughput and says little else. An open loop measures latency."
+    if any(point.saturated for point in study.points):
+        yield "In a closed loop without think time every percentile is at saturation: it follows from connections ÷ throughput and says little else. An open loop measures latency."
     if note := interpreter_note(study):
         yield note
     git = run.environment.get("git")

@@ -35,7 +35,7 @@ def render_markdown(study: Study, charts: Sequence[Chart]) -> str:
         banners=banners(study),
         charts=charts,
         table=points_table(study),
-        saturated=any(point.closed for point in study.points),
+        saturated=any(point.saturated for point in study.points),
         doubts=doubts[:MOST_SHOWN],
         doubts_summary=states_in_words(study),
         doubts_more=f"{len(doubts) - MOST_SHOWN:,} more are in trials.parquet." if len(doubts) > MOST_SHOWN else "",

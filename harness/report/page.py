@@ -46,7 +46,7 @@ def render_page(study: Study, charts: Sequence[Chart]) -> str:
         glyphs=GLYPHS,
         has_marked=any(row.state == "marked" for row in study.rows),
         has_invalid=any(row.state == "invalid" for row in study.rows),
-        saturated=any(point.closed for point in study.points),
+        saturated=any(point.saturated for point in study.points),
         table=table,
         table_note=" Click a column's head to sort.",
         definitions=definitions(table),

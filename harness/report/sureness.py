@@ -132,7 +132,11 @@ def _outliers(study: Study, found: int) -> str:
     if not found:
         return f"No run lies far from the others of its point ({rule})."
     more = f" The first {MOST_OUTLIERS} are shown." if found > MOST_OUTLIERS else ""
-    return f"{count(found, 'run')} {'lies' if found == 1 else 'lie'} far from the others of their point: {rule}. They stay in every mean and every ratio.{more}"
+    if found == 1:
+        return f"1 run lies far from the others of its point: {rule}. It stays in every mean and every ratio."
+    return (
+        f"{found} runs lie far from the others of their point: {rule}. They stay in every mean and every ratio.{more}"
+    )
 
 
 def _repeats(study: Study) -> Iterator[str]:

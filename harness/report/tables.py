@@ -100,9 +100,9 @@ def present(study: Study, metric: str) -> bool:
 
 
 def _table(study: Study, metrics: list[str]) -> Table:
-    closed = any(point.closed for point in study.points)
+    saturated = any(point.saturated for point in study.points)
     heads = [
-        Column(_head(metric) + (" at saturation" if closed and METRICS[metric].quantile_of else ""), numeric=True)
+        Column(_head(metric) + (" at saturation" if saturated and METRICS[metric].quantile_of else ""), numeric=True)
         for metric in metrics
     ]
     columns = [*level_heads(study), Column("Runs"), *heads, Column("Gave out first")]

@@ -23,7 +23,7 @@ _TIMES: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (
         "response",
         "Response time",
-        "From the intended send time to the whole answer. In a closed loop this is a percentile at saturation.",
+        "From the intended send time to the whole answer. In a closed loop without think time this is a percentile at saturation.",
         ("p50", "p90", "p95", "p99", "p99_9"),
     ),
     ("service", "Service time", "From the actual send to the whole answer.", ("p50", "p90", "p95", "p99", "p99_9")),

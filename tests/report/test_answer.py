@@ -1,15 +1,17 @@
 """The answer in a sentence says what the numbers carry, and no more."""
 
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
-from harness.analysis.study import Study
+from harness.analysis.study import Study, make_study
 from harness.report.answer import make_answer
 from harness.report.charts import make_charts
 from harness.report.doubts import doubted_trials, general_doubts
 from harness.report.tables import terminal_table
-from tests.tools.synthetic import Shape
+from tests.tools.synthetic import Shape, make_run
 
 StudyOf = Callable[[Shape], Study]
 THREE = {"model": ("ppc", "tpc", "reactor")}
@@ -211,3 +213,23 @@ def test_a_run_as_processes_and_with_few_repeats_doubts_itself(study_of: StudyOf
     assert "local processes, without containers" in said
     assert "3 repeats of each point: a verdict needs 5" in said
     assert "at saturation" in said
+
+
+@pytest.mark.parametrize(("think", "saturated"), [("0 ns", True), ("5 ms", False)])
+def test_percentiles_are_at_saturation_only_where_no_connection_pauses(
+    tmp_path: Path, think: str, saturated: bool
+) -> None:
+    run = make_run(tmp_path / "run", Shape(THREE, repeats=3, speed=CLEAR))
+    plan = json.loads((run / "plan.json").read_text())
+    for planned in plan["trials"]:
+        planned["trial"]["load"]["think"] = think
+    (run / "plan.json").write_text(json.dumps(plan))
+    study = make_study(run)
+    assert any("at saturation" in title for title in terminal_table(study).columns) == saturated
+    assert any("at saturation" in said for said in general_doubts(study)) == saturated
+    assert any("at saturation" in chart.title for chart in make_charts(study)) == saturated
+
+
+def test_a_single_marked_run_is_told_as_one(study_of: StudyOf) -> None:
+    said = make_answer(study_of(Shape({}, repeats=1, states={"base.r1": "marked"}))).headline
+    assert "only run is marked: see the doubts" in said

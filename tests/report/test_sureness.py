@@ -152,7 +152,7 @@ def test_an_outlier_is_named_with_what_was_seen_and_stays_in_the_mean(tmp_path: 
     make_report(run)
     for name in ("index.html", "report.md"):
         assert f"{SLOW}.r3" in (run / "report" / name).read_text()
-    assert "1 run lies far from the others" in _notes(study)
+    assert "1 run lies far from the others of its point" in _notes(study)
 
 
 RANKED = Shape(TWO, repeats=Repeats(min=3, max=6), canary=1.0, speed=_speed(5_000, 6_000))
