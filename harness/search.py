@@ -79,6 +79,18 @@ def search_capacity(reached: Reached, job: Job, take: Take, observe: Observe, ju
         take.capacity = take.capacity.model_copy(update=found)
 
 
+def search_doubt(capacity: Capacity) -> str | None:
+    """What a search left open, for whoever reads its result; None where it found its interval, or its client ended it."""
+    tried = len(capacity.steps)
+    if capacity.ended == "none met":
+        lowest = min(step.rate_rps for step in capacity.steps)
+        return f"no rate met the SLO, the lowest that was tried is {lowest:,.3g}/s"
+    if capacity.ended == "too many trials":
+        ends = [f"{end:,.0f}/s" if end else "unknown" for end in (capacity.low_rps, capacity.high_rps)]
+        return f"the search ended after {tried} trials without the width that was asked for: met {ends[0]}, not met {ends[1]}"
+    return None
+
+
 def search_of(trial: Trial) -> Search:
     """The search that a trial of kind `capacity` asks for."""
     load, slo = trial.load, trial.slo

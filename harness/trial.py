@@ -23,7 +23,7 @@ from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
 from harness.plan import PlannedTrial
 from harness.result import CoreLoad, ServiceUsage, TrialResult, Verdict
-from harness.search import search_capacity
+from harness.search import search_capacity, search_doubt
 from harness.spec.catalogue import workers_of
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
@@ -145,6 +145,9 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
     checks, verdict, state, reason = judge(_evidence(job, take, stage, usage, cores))
+    if take.capacity is not None and (unfinished := search_doubt(take.capacity)) is not None:
+        state = "marked" if state == "ok" else state
+        reason = f"{reason}; {unfinished}" if reason else unfinished
     return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}
 
 

@@ -53,7 +53,7 @@ class Comparison:
     point: Point
     estimate: Estimate
     others: tuple[Against, ...]  # best mean first
-    empty: tuple[str, ...]  # sides without a single run that counts and carries the metric
+    empty: tuple[str, ...]  # sides of which no run counts, or one that does lacks the metric
     outcome: Outcome
     sides: tuple[tuple[str, Point, Estimate], ...]  # all that carry the metric, the leader first
 

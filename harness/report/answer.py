@@ -180,9 +180,7 @@ def _empty(comparison: Comparison) -> str:
     known = beyond and not comparison.estimate.at_least and comparison.outcome != "listed"
     text = f"; no ratio to {listed(beyond)}: a run there is beyond the timeout or zero" if known else ""
     if comparison.empty:
-        text += (
-            f"; {listed(list(comparison.empty))} {'has' if len(comparison.empty) == 1 else 'have'} no run that counts"
-        )
+        text += f"; no figure for {listed(list(comparison.empty))}: no run counts, or one that does carries none"
     return text
 
 

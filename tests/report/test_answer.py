@@ -62,7 +62,7 @@ def test_a_side_without_a_run_that_counts_is_named_not_beaten(study_of: StudyOf)
     states = {f"model-ppc.r{repeat}": "invalid" for repeat in range(1, 6)}
     said = make_answer(study_of(Shape(THREE, repeats=5, speed=CLEAR, states=states))).headline
     assert "ppc's" not in said
-    assert "ppc has no run that counts" in said
+    assert "no figure for ppc: no run counts, or one that does carries none" in said
 
 
 def test_invalid_runs_cannot_win(study_of: StudyOf) -> None:

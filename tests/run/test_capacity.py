@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.capacity import LONGEST_S, VOTES, Search, Step
+from harness.capacity import LONGEST_S, VOTES, Ended, Search, Step
+from harness.result import Capacity, SearchStep
+from harness.search import search_doubt
 from harness.slo import Assessment
 
 Server = Callable[[Step], float | None]  # how much of what is allowed a step uses up; None: the client gave out
@@ -144,3 +146,31 @@ def test_where_chance_is_wider_than_the_resolution_the_search_says_so() -> None:
     assert search.high_rps is not None
     assert search.low_rps < 777.0 * 1.1
     assert search.high_rps > 777.0 * 0.9
+
+
+@pytest.mark.parametrize(
+    ("ended", "low", "high", "says"),
+    [
+        ("found", 800.0, 820.0, None),
+        ("client gave out", 800.0, None, None),  # which makes the trial invalid
+        ("too many trials", 800.0, 1_600.0, "without the width that was asked for: met 800/s, not met 1,600/s"),
+        ("too many trials", 800.0, None, "met 800/s, not met unknown"),
+        ("none met", None, 25.0, "no rate met the SLO, the lowest that was tried is 25/s"),
+    ],
+)
+def test_a_search_that_left_its_interval_open_is_doubted(
+    ended: Ended, low: float | None, high: float | None, says: str | None
+) -> None:
+    step = SearchStep(
+        rate_rps=25.0,
+        window_s=1.0,
+        purpose="double",
+        met=False,
+        why="",
+        throughput_rps=25.0,
+        errors=0.0,
+        percentiles_us={},
+        limited_by="nobody",
+    )
+    doubt = search_doubt(Capacity(low_rps=low, high_rps=high, ended=ended, steps=(step,), life_ok=0, life_unknown=0))
+    assert (doubt is None) if says is None else (says in (doubt or ""))
