@@ -82,7 +82,7 @@ def _sentence(study: Study, comparison: Comparison, brief: bool = False) -> str:
     if comparison.outcome == "listed":
         return f"{f'At {where}: ' if where else ''}{list_sides(comparison)}{_empty(comparison)}{_doubted(comparison)}."
     start = f"At {where}, " if where else ""
-    return f"{start}{_said(comparison, brief)}{_empty(comparison)}{_doubted(comparison)}."
+    return f"{start}{_said(comparison, brief)}{_unended(comparison)}{_empty(comparison)}{_doubted(comparison)}."
 
 
 def _said(comparison: Comparison, brief: bool) -> str:
@@ -192,6 +192,19 @@ def _limit(point: Point) -> str:
     return f"; {said}{of}"
 
 
+def _unended(comparison: Comparison) -> str:
+    """Whose growth went on to the end of the window: what they held is how far it came, and no wall of theirs."""
+    if comparison.metric != "connections_held":
+        return ""
+    going = [side for side, point, _ in comparison.sides if not point.by_block("connections_at_failure")]
+    of = f" of {listed(going)}" if any(going) else ""
+    return (
+        f"; no new connection{of} failed in the window, so that is how far the growth came, not where it ends"
+        if going
+        else ""
+    )
+
+
 def _doubted(comparison: Comparison) -> str:
     point = comparison.point
     marked, runs = point.states["marked"], count(len(point.counted), "run")
@@ -228,4 +241,4 @@ def _one(study: Study, comparison: Comparison) -> str:
     p99 = comparison.point.estimates["response_p99_us"]
     if p99 is not None and comparison.metric != "response_p99_us":
         text += f" and a response time of {value_in_words('response_p99_us', p99, comparison.point.saturated)}"
-    return f"{text}{_limit(comparison.point)}{_doubted(comparison)}."
+    return f"{text}{_limit(comparison.point)}{_unended(comparison)}{_doubted(comparison)}."

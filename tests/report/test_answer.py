@@ -233,3 +233,16 @@ def test_percentiles_are_at_saturation_only_where_no_connection_pauses(
 def test_a_single_marked_run_is_told_as_one(study_of: StudyOf) -> None:
     said = make_answer(study_of(Shape({}, repeats=1, states={"base.r1": "marked"}))).headline
     assert "only run is marked: see the doubts" in said
+
+
+def test_a_growth_that_never_failed_is_no_end(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Shape({"model": ("ppc", "reactor")}, repeats=3, metric="connections_held"))
+    for path in run.glob("trials/*/trial.json"):
+        record = json.loads(path.read_text())
+        ended = record["factors"]["model"] == "ppc"
+        growth = {"begun": 70, "served": 70, "held": 80, "first_failed_at": None, "failure": None}
+        ends = {"served": 10, "held": 16, "first_failed_at": 16, "failure": "timeout"}
+        record["client"]["growth"] = growth | ends if ended else growth
+        path.write_text(json.dumps(record))
+    said = make_answer(make_study(run)).headline
+    assert "; no new connection of reactor failed in the window, so that is how far the growth came" in said
