@@ -43,6 +43,9 @@ def _general(study: Study) -> Iterator[str]:
     if "process" in study.runtimes:
         yield "Measured as local processes, without containers: no memory limit, no network of its own, and other processes of the host share the caches and the kernel's queues."
     yield from drift_doubts(study)
+    wanted = run.plan.experiment.metric
+    if wanted is not None and study.points and not any(point.estimates[wanted] for point in study.points):
+        yield f"The spec asks for `{wanted}`, and there is no point whose runs carry it: the answer compares by another metric."
     repeats = min((_asked(point) for point in study.points), default=0)
     if repeats < RUNS_FOR_VERDICT:
         of = "each point" if repeats == run.plan.experiment.blocks else "some points"

@@ -246,3 +246,11 @@ def test_a_growth_that_never_failed_is_no_end(tmp_path: Path) -> None:
         path.write_text(json.dumps(record))
     said = make_answer(make_study(run)).headline
     assert "; no new connection of reactor failed in the window, so that is how far the growth came" in said
+
+
+def test_a_metric_that_nobody_carries_is_no_silent_change_of_the_question(study_of: StudyOf) -> None:
+    asked = study_of(Shape(THREE, repeats=3, speed=CLEAR, metric="capacity_rps"))
+    assert "requests/s" in make_answer(asked).headline
+    assert any("asks for `capacity_rps`" in said for said in general_doubts(asked))
+    carried = study_of(Shape(THREE, repeats=3, speed=CLEAR, metric="cpu_us_per_request"))
+    assert not any("asks for" in said for said in general_doubts(carried))
