@@ -100,6 +100,10 @@ class ClientReport(Record):
         None,
         description="Kept connections that had been answered on, and that the server, or its end, closed or reset in the window without being asked to, with a request under way or idle. Connections that were refused, or taken and never answered on, are errors, and not among them.",
     )
+    connections_unclosed: int | None = Field(
+        None,
+        description="Connections that the server was to close after a right or wrong answer to a request intended in the window, and did not until that request's deadline; the client closed them then. None: the client did not tell yet.",
+    )
     connections_served: int = Field(
         description="Of the connections asked for (`load.connections`), those that got an answer in the window."
     )

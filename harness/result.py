@@ -116,6 +116,7 @@ class Check(Record):
     name: Literal[
         "served",
         "errors",
+        "closes",
         "quiet",
         "apart",
         "steady",

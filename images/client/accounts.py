@@ -81,6 +81,7 @@ class Accounts:
         self.first_bytes = PairLog()
         self.lags = PairLog()
         self.lost = Log(columns=1)  # when a kept connection was ended by the server
+        self.unclosed = Log(columns=1)  # intended times of last requests after which the server did not close
         self.growth = Growth() if config.growth_per_s is not None else None
         self._pairs = (self.connects, self.first_bytes, self.lags)
         self.failed = 0  # requests that ended in an error so far
@@ -120,7 +121,7 @@ class Accounts:
     def keep(self) -> None:
         """Called every few milliseconds: set aside what is new, and fold a little when too much has gathered."""
         logs = self._logs()
-        for log in (*logs, self.lost):
+        for log in (*logs, self.lost, self.unclosed):
             log.set_aside()
         if self._totals.window.end_ns and sum(log.pending_bytes for log in logs) > _PENDING_LIMIT_BYTES:
             self._fold(_ROWS_WHILE_RUNNING)
@@ -138,7 +139,8 @@ class Accounts:
             "in_flight_integral_s": totals.in_flight_integral_ns / 1e9,
             "in_flight_starved_integral_s": totals.in_flight_starved_integral_ns / 1e9,
             "residence_s": totals.residence_ns / 1e9,
-            "connections_lost": self._lost_within(window),
+            "connections_lost": _within(window, self.lost),
+            "connections_unclosed": _within(window, self.unclosed),
             "connections_served": totals.served,
             "connections_starved": totals.starved,
             "connect_missing": self.connects.missing,
@@ -192,11 +194,6 @@ class Accounts:
         """All that is folded while the load runs, if it must be."""
         return [self.requests, *([self.growth.firsts] if self.growth else []), *(pair.log for pair in self._pairs)]
 
-    def _lost_within(self, window: Window) -> int:
-        """Folded at the very end only: they are few, and no moment of the load is spent on them."""
-        times = self.lost.take(self.lost.rows)[:, 0]
-        return int(np.count_nonzero((times >= window.start_ns) & (times < window.end_ns)))
-
     def _fold(self, most_rows: int) -> None:
         self._totals.fold(self.requests.take(most_rows))
         if self.growth is not None:
@@ -205,6 +202,12 @@ class Accounts:
             self._totals.fold(firsts, scheduled=False)
         for pair in self._pairs:
             pair.fold(most_rows)
+
+
+def _within(window: Window, log: Log) -> int:
+    """Folded at the very end only: they are few, and no moment of the load is spent on them."""
+    times = log.take(log.rows)[:, 0]
+    return int(np.count_nonzero((times >= window.start_ns) & (times < window.end_ns)))
 
 
 def _counts(tally: Tally) -> dict[str, object]:

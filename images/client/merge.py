@@ -135,7 +135,7 @@ _REPORT: Mapping[str, _Merge] = {
         ),
         sum,
     ),
-    **dict.fromkeys(("schedule", "connections_lost"), _sum_if_known),
+    **dict.fromkeys(("schedule", "connections_lost", "connections_unclosed"), _sum_if_known),
     "errors": _by_name,
     "per_100ms": _each(sum),
     "processes": _concatenated,

@@ -42,6 +42,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
             "residence_s",
             "connections_opened",
             "connections_lost",
+            "connections_unclosed",
             "connections_served",
             "connections_starved",
             "connect_missing",

@@ -36,6 +36,7 @@ def test_a_sound_trial_is_ok_and_nobody_gave_out() -> None:
     [
         ({"client": STARVED}, "served"),
         ({"client": client_report(**errors(reset=1))}, "errors"),
+        ({"client": client_report(connections_unclosed=1)}, "closes"),
         ({"client": client_report(in_flight_integral_s=21.0)}, "littles-law"),
         ({"client": client_report(in_flight_integral_s=19.0)}, "littles-law"),
         ({"server": server_report(3_000)}, "server-count"),  # one answer too few

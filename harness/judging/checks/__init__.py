@@ -9,6 +9,7 @@ from harness.result import Check
 CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     answers.served,
     answers.errors,
+    answers.closes,
     placement.quiet,
     placement.apart,
     steady.steady,
@@ -18,7 +19,7 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     counts.server_count,
 )
 
-EXCUSED = frozenset({"served", "errors", "steady", "littles-law", "server-count"})
+EXCUSED = frozenset({"served", "errors", "closes", "steady", "littles-law", "server-count"})
 """Checks that a fault which was asked for may break."""
 
 

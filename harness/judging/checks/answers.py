@@ -30,3 +30,13 @@ def errors(evidence: Evidence) -> Check:
     """Every request of the window was answered rightly."""
     failed = sum(evidence.client.errors.values())
     return Check(name="errors", passed=not failed, detail=evidence.failures)
+
+
+def closes(evidence: Evidence) -> Check:
+    """The server closed what it was to close: else the connection waits for its deadline, and so do the requests behind it."""
+    unclosed = evidence.client.connections_unclosed
+    if unclosed is None:
+        return Check(name="closes", passed=None, detail="the client did not tell whether the server closed")
+    timeout = evidence.trial.load.timeout
+    detail = f"{unclosed} connections that the server was to close stayed open for {timeout}, and took no request in that time"
+    return Check(name="closes", passed=not unclosed, detail=detail)
