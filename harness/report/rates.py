@@ -16,6 +16,7 @@ TITLE = "Rate by rate"
 NOTE = (
     "Each part of the window by itself: requests whose intended send time lies in it. Within a run the parts follow one another,"
     " so a rate that the server could not keep up with leaves its backlog to the next."
+    " Percentiles elsewhere in this report are of the whole window, all its rates together."
 )
 _COLUMNS = (
     ("throughput_rps", "throughput_rps", "Throughput"),

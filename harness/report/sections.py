@@ -27,10 +27,19 @@ def make_sections(study: Study) -> list[Section]:
 
 def _sections() -> tuple[Callable[[Study], Section | None], ...]:
     from harness.report.capacity import capacity_section
+    from harness.report.kinds import kinds_section
     from harness.report.promise import promise_section
     from harness.report.rates import rates_section  # what makes a section knows its type
     from harness.report.slopes import slopes_section
     from harness.report.sureness import sureness_section
     from harness.report.why import why_section
 
-    return (capacity_section, promise_section, rates_section, why_section, slopes_section, sureness_section)
+    return (
+        capacity_section,
+        promise_section,
+        rates_section,
+        kinds_section,
+        why_section,
+        slopes_section,
+        sureness_section,
+    )
