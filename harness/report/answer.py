@@ -110,7 +110,9 @@ def _short(comparison: Comparison) -> str:
 
 
 def _value(comparison: Comparison) -> str:
-    return value_in_words(comparison.metric, comparison.estimate, comparison.point.saturated)
+    text = value_in_words(comparison.metric, comparison.estimate, comparison.point.saturated)
+    above = comparison.point.estimates["capacity_high_rps"] if comparison.metric == "capacity_rps" else None
+    return f"{text} (and not {estimated('capacity_high_rps', above)})" if above is not None else text
 
 
 def value_in_words(metric: str, found: Estimate, at_saturation: bool) -> str:

@@ -254,3 +254,13 @@ def test_a_metric_that_nobody_carries_is_no_silent_change_of_the_question(study_
     assert any("asks for `capacity_rps`" in said for said in general_doubts(asked))
     carried = study_of(Shape(THREE, repeats=3, speed=CLEAR, metric="cpu_us_per_request"))
     assert not any("asks for" in said for said in general_doubts(carried))
+
+
+def test_a_capacity_is_told_with_the_rate_above_it_that_failed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Shape({"model": ("ppc", "reactor")}, repeats=3, metric="capacity_rps"))
+    for path in run.glob("trials/*/trial.json"):
+        record = json.loads(path.read_text())
+        low = 400.0 if record["factors"]["model"] == "ppc" else 900.0
+        found = {"low_rps": low, "high_rps": low * 1.05, "ended": "found", "steps": [], "life_ok": 0, "life_unknown": 0}
+        path.write_text(json.dumps(record | {"capacity": found}))
+    assert "(and not 945/s), 2.25 × ppc's" in make_answer(make_study(run)).headline
