@@ -5,6 +5,7 @@ whether that means anything is said by the ratios to the others, on the log scal
 be larger than that between two equal sides: the A/A ratio of the canary, by the same metric.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,9 @@ ENDING = ("crash", "exit")
 """Faults that end a process: what they take with them are connections. The others stop it, and connections only wait."""
 BREAKING = (*ENDING, "hang", "deadlock")
 """Faults after which a part of the server, or all of it, answers no more: what is left of the window compares nothing."""
+SEARCHED = ("capacity_rps", "capacity_high_rps")
+"""Metrics as coarse as a search's resolution."""
+
 DAMAGE = ("connections_lost", "error_count")
 """What they take with them."""
 
@@ -146,7 +150,16 @@ def ranks_nobody(metric: str) -> bool:
 def rule_at(study: Study, metric: str, sides: int) -> Rule:
     """How sure a ratio has to be at a place with so many sides, and how large."""
     equal = canary(study, metric)
-    return rule_for(study.run.plan.experiment, sides, equal.bound if equal else 0.0)
+    bound = max(equal.bound if equal else 0.0, _grain(study, metric))
+    return rule_for(study.run.plan.experiment, sides, bound)
+
+
+def _grain(study: Study, metric: str) -> float:
+    """What searches for capacity cannot tell apart, natural logarithm: they try the same rates, one resolution from each other."""
+    if metric not in SEARCHED:
+        return 0.0
+    loads = (point.rows[0].planned.trial.load for point in study.points if point.searched)
+    return max((math.log1p(load.resolution.fraction) for load in loads), default=0.0)
 
 
 def ratio_of(study: Study, one: Point, other: Point, metric: str, rule: Rule) -> Ratio | None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.analysis.compare import Against, Comparison, compare
+from harness.analysis.compare import SEARCHED, Against, Comparison, compare
 from harness.analysis.statistics import MOST_REPEATS, RUNS_FOR_VERDICT, Estimate
 from harness.analysis.study import Point, Study
 from harness.report.damage import list_sides
@@ -147,7 +147,7 @@ def _tie(comparison: Comparison, brief: bool) -> str:
     level = comparison.level_with
     names = [comparison.leader, *(other.side for other in level)]
     text = f"{_names(names)} cannot be told apart ({_value(comparison)} for {comparison.leader}"
-    text += f", {_ratio(level[0], full=True)}{'' if brief and not _barely(level) else _more(level)})"
+    text += f", {_ratio(level[0], full=True)}{'' if brief and not _barely(level) else _more(level, comparison.metric)})"
     behind = [other for other in comparison.others if other.ratio is not None and other not in level]
     if behind:
         text += f"; {_names([other.side for other in behind])} {'is' if len(behind) == 1 else 'are'} behind"
@@ -165,13 +165,13 @@ def _barely(level: tuple[Against, ...]) -> bool:
     return level[0].ratio is not None and level[0].ratio.excludes_one
 
 
-def _more(level: tuple[Against, ...]) -> str:
-    nearest = level[0].ratio
+def _more(level: tuple[Against, ...], metric: str) -> str:
+    nearest, bound = level[0].ratio, "A/A, or the resolution of the search" if metric in SEARCHED else "A/A"
     if nearest is None or nearest.low is None:
         return ""
     if 1 / nearest.bound <= nearest.ratio <= nearest.bound and nearest.bound > 1:
-        return f"; two equal sides came as far apart in this run or further (A/A), {times(nearest.bound)} ×"
-    apart = f" (the interval would have to lie beyond {times(nearest.bound)}, A/A)" if nearest.excludes_one else ""
+        return f"; two equal sides came as far apart in this run or further ({bound}), {times(nearest.bound)} ×"
+    apart = f" (the interval would have to lie beyond {times(nearest.bound)}, {bound})" if nearest.excludes_one else ""
     needed = nearest.more_repeats
     about = f"about {count(needed, 'more repeat')}" if needed else f"more than {MOST_REPEATS:,} further repeats"
     return f"; {about} would settle a difference of this size{apart}"

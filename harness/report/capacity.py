@@ -11,7 +11,7 @@ TITLE = "Capacity: the highest rate that meets the SLO"
 NOTE = (
     "Each search loads one server at one rate after the other. The capacity lies between the highest rate that long trials"
     " confirmed and the lowest above it that failed: it is an interval, and a rate within it was not decided. Capacities are"
-    " compared by their lower ends."
+    " compared by their lower ends, and differ only where they do so by more than `load.resolution`."
 )
 DEFINITIONS = (
     ("Capacity", METRICS["capacity_rps"].definition),

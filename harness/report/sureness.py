@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import exp, log
 
 from harness.analysis.canary import Canary, Drift, canary
-from harness.analysis.compare import compare, places, ranks_nobody
+from harness.analysis.compare import SEARCHED, compare, places, ranks_nobody
 from harness.analysis.outliers import FEWEST_RUNS, outliers
 from harness.analysis.ranking import in_words
 from harness.analysis.sequential import rule_for
@@ -110,7 +110,11 @@ def _apart(found: Canary) -> str:
     said = f"A/A: {point} was measured twice in each of {count(found.ratio.blocks, 'block')}. In {name} the second is {times(found.ratio.ratio)} × the first{inside}."
     if found.ratio.excludes_one:
         said += f" The interval excludes 1, though the two are equal. {_chance()}"
-    return f"{said} A difference is claimed only where a ratio's interval lies wholly beyond that distance from 1, {_percent(found.bound)}."
+    return f"{said} A difference is claimed only where a ratio's interval lies wholly beyond that distance from 1, {_percent(found.bound)}{_grain(found.metric)}."
+
+
+def _grain(metric: str) -> str:
+    return ", and beyond the resolution of the search" if metric in SEARCHED else ""
 
 
 def _moved(metric: str, drift: Drift) -> str:

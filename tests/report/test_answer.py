@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.analysis.compare import compare
 from harness.analysis.study import Study, make_study
 from harness.report.answer import make_answer
 from harness.report.charts import make_charts
@@ -264,3 +265,19 @@ def test_a_capacity_is_told_with_the_rate_above_it_that_failed(tmp_path: Path) -
         found = {"low_rps": low, "high_rps": low * 1.05, "ended": "found", "steps": [], "life_ok": 0, "life_unknown": 0}
         path.write_text(json.dumps(record | {"capacity": found}))
     assert "(and not 945/s), 2.25 × ppc's" in make_answer(make_study(run)).headline
+
+
+@pytest.mark.parametrize(("apart", "outcome"), [(1.04, "tie"), (1.2, "wins")])
+def test_capacities_less_than_a_resolution_apart_are_level(tmp_path: Path, apart: float, outcome: str) -> None:
+    run = make_run(tmp_path / "run", Shape({"model": ("ppc", "reactor")}, repeats=5, metric="capacity_rps"))
+    plan = json.loads((run / "plan.json").read_text())
+    for planned in plan["trials"]:
+        planned["trial"]["load"]["kind"] = "capacity"
+    (run / "plan.json").write_text(json.dumps(plan))
+    for path in run.glob("trials/*/trial.json"):
+        record = json.loads(path.read_text())
+        low = 400.0 * (apart if record["factors"]["model"] == "reactor" else 1)
+        found = {"low_rps": low, "high_rps": low * 1.05, "ended": "found", "steps": [], "life_ok": 0, "life_unknown": 0}
+        path.write_text(json.dumps(record | {"capacity": found}))
+    [comparison] = compare(make_study(run))
+    assert comparison.outcome == outcome
