@@ -102,7 +102,7 @@ class ClientReport(Record):
     )
     connections_unclosed: int | None = Field(
         None,
-        description="Connections that the server was to close after a right or wrong answer to a request intended in the window, and did not until that request's deadline; the client closed them then. None: the client did not tell yet.",
+        description="Connections that the server was to close after an answer, and did not until the request's deadline, when the client closed them: those that waited for it in the window. None: the client did not tell yet.",
     )
     connections_served: int = Field(
         description="Of the connections asked for (`load.connections`), those that got an answer in the window."

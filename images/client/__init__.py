@@ -23,7 +23,8 @@ What is counted, precisely:
   over intended times, which are the schedule's. They are never among the connections served or starved.
 - **Served** is a connection with any whole answer in the window, or a right one in time to a request intended in it;
   **starved** one that was asked for something in the window and is not served. In a closed loop the two add up to the
-  connections asked for; a slow open loop may not ask every connection.
+  connections asked for, but for those that thought, rested or waited for the server's close all through it; a slow
+  open loop may not ask every connection.
 - **Errors** hold what is not a right answer, whole and in time. Right is a 2xx, or exactly the status expected, and a
   body of the length expected, if one is; of a mix, what is expected of that kind of request. Over STOMP it is the
   receipt that was asked for. A right answer after its deadline is a timeout.

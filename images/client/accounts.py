@@ -81,7 +81,7 @@ class Accounts:
         self.first_bytes = PairLog()
         self.lags = PairLog()
         self.lost = Log(columns=1)  # when a kept connection was ended by the server
-        self.unclosed = Log(columns=1)  # intended times of last requests after which the server did not close
+        self.unclosed = Log(columns=2)  # (intended, given up) of last requests after which the server did not close
         self.growth = Growth() if config.growth_per_s is not None else None
         self._pairs = (self.connects, self.first_bytes, self.lags)
         self.failed = 0  # requests that ended in an error so far
@@ -140,7 +140,7 @@ class Accounts:
             "in_flight_starved_integral_s": totals.in_flight_starved_integral_ns / 1e9,
             "residence_s": totals.residence_ns / 1e9,
             "connections_lost": _within(window, self.lost),
-            "connections_unclosed": _within(window, self.unclosed),
+            "connections_unclosed": _across(window, self.unclosed),
             "connections_served": totals.served,
             "connections_starved": totals.starved,
             "connect_missing": self.connects.missing,
@@ -208,6 +208,12 @@ def _within(window: Window, log: Log) -> int:
     """Folded at the very end only: they are few, and no moment of the load is spent on them."""
     times = log.take(log.rows)[:, 0]
     return int(np.count_nonzero((times >= window.start_ns) & (times < window.end_ns)))
+
+
+def _across(window: Window, log: Log) -> int:
+    """How many of these (beginning, end) fall into the window with a part of them."""
+    spans = log.take(log.rows)
+    return int(np.count_nonzero((spans[:, 0] < window.end_ns) & (spans[:, 1] >= window.start_ns)))
 
 
 def _counts(tally: Tally) -> dict[str, object]:

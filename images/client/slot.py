@@ -75,7 +75,9 @@ class Slot(Chooser):
         if self.state == SETTLING:  # it had its answer in time, and the hand-over takes but a turn of the loop
             return
         if self.state == CLOSING:  # it had its answer in time; only the server's close did not come
-            self._shared.accounts.unclosed.push(self.intended_ns)
+            unclosed = self._shared.accounts.unclosed
+            unclosed.push(self.intended_ns)
+            unclosed.push(now_ns)
             self._disconnect()
             self._become_idle(now_ns)
         else:

@@ -130,6 +130,15 @@ def test_where_the_server_does_not_close_the_client_does_at_the_deadline(tmp_pat
     assert carried.closed_first["server"] == 0
 
 
+def test_a_window_in_which_all_wait_for_the_server_to_close_says_so(tmp_path: Path) -> None:
+    with running(Carried().serving(answers_close=False)) as server:
+        report = checked(
+            run(tmp_path, url=server.url, lifetime=2, connections=3, warmup_s=0.5, window_s=0.3, timeout_s=2.0)
+        )
+    assert report.intended == 0
+    assert (report.connections_served, report.connections_starved, report.connections_unclosed) == (0, 0, 3)
+
+
 @pytest.mark.parametrize("ends", ["closed", "reset"])
 def test_a_last_request_that_is_not_answered_is_an_error_and_no_connection_lost(tmp_path: Path, ends: str) -> None:
     """It asked for the connection to be closed: what was not to be kept is not lost."""

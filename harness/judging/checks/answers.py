@@ -14,7 +14,12 @@ def served(evidence: Evidence) -> Check:
         detail += f", {client.connections_starved} starved: they got no answer in the window"
         if evidence.cycles < CYCLES:
             detail += f", which is short: {evidence.cycles:.1f} answers a connection"
-    return Check(name="served", passed=client.connections_starved == 0, detail=detail)
+    unasked = 0
+    if evidence.trial.load.kind == "closed" and not evidence.trial.load.think.s:
+        unasked = asked - client.connections_served - client.connections_starved
+    if unasked > 0:
+        detail += f", {unasked} carried nothing in the window"
+    return Check(name="served", passed=not client.connections_starved and unasked <= 0, detail=detail)
 
 
 def _held(evidence: Evidence) -> Check:
