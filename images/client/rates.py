@@ -86,11 +86,6 @@ class Rates:
         self.befores = [piece.before for piece in self.pieces]
         self.cumulated_before: Floats = np.array(self.befores, np.float64) / UNITS
 
-    def time_of(self, number: int) -> int:
-        """When request `number` of a regular stream is due, rounded down to a nanosecond."""
-        units = number * UNITS
-        return self.pieces[bisect_right(self.befores, units) - 1].reached_ns(units)
-
     def first_at_or_after(self, time_ns: int) -> int:
         """Number of the first request of a regular stream at this time or later."""
         piece = self._at(time_ns)

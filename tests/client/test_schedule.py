@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.config import Config
-from client.rates import edges_of, phases_of, rates_of
+from client.rates import UNITS, edges_of, phases_of, rates_of
 from client.schedule import (
     WHOLE,
     ConstantRate,
@@ -229,7 +229,7 @@ def test_times_far_on_are_still_exact() -> None:
     number = schedule_of(of, WHOLE, START).count(START, START + 86_400 * S)
     assert number == -(-1_000_000_001 * 86_400 // 1_000)
     rates = rates_of(of, START)
-    assert rates.first_at_or_after(rates.time_of(number)) == number
+    assert rates.first_at_or_after(rates.pieces[-1].reached_ns(number * UNITS)) == number
 
 
 @pytest.mark.parametrize("processes", [1, 3])
