@@ -20,11 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from client.books.merge import UnlikeError, merge
 from client.config import Config
 from client.errors import CannotRunError
 from client.events import emit
-from client.merge import UnlikeError, merge
-from client.schedule import Share
+from client.pace.schedule import Share
 from client.worker import Work, Worker, become, carry_out
 
 _POLL_S = 0.005  # how often a file is looked for

@@ -13,11 +13,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads,
 
 import uvloop
 
-from client import config, crew, limits, sources
+from client import config, crew, limits
 from client.errors import CannotRunError
 from client.events import emit
+from client.pace.schedule import Share
 from client.run import Run
-from client.schedule import Share
+from client.wire import sources
 
 _EXIT_CANNOT_RUN = 1
 _EXIT_USAGE = 2

@@ -8,26 +8,26 @@ import time
 from functools import partial
 from pathlib import Path
 
-from client.accounts import Accounts
-from client.alarm import Alarm
-from client.closed_loop import ClosedLoop, Thinking, Thinks
+from client.books.accounts import Accounts
+from client.books.totals import Window
+from client.books.usage import Use, entry, memory_bytes
 from client.config import Config
 from client.errors import CannotRunError
 from client.events import emit
-from client.hold import Hold, Newcomers
-from client.loops import Loop
-from client.mix import Mix
-from client.open_loop import OpenLoop
+from client.loads.closed_loop import ClosedLoop, Thinking, Thinks
+from client.loads.hold import Hold, Newcomers
+from client.loads.loops import Loop
+from client.loads.open_loop import OpenLoop
+from client.pace.alarm import Alarm
+from client.pace.schedule import ConstantRate, Share, growth_at, schedule_of
 from client.protocols.by_scheme import wire_of
-from client.schedule import ConstantRate, Share, growth_at, schedule_of
-from client.shared import Shared
-from client.slot import Slot
-from client.sources import Sources
-from client.states import CONNECTING
-from client.target import Target, nothing_listens, reason_of
-from client.tls import Tls
-from client.totals import Window
-from client.usage import Use, entry, memory_bytes
+from client.wire.mix import Mix
+from client.wire.shared import Shared
+from client.wire.slot import Slot
+from client.wire.sources import Sources
+from client.wire.states import CONNECTING
+from client.wire.target import Target, nothing_listens, reason_of
+from client.wire.tls import Tls
 
 _FIRST_ANSWER_DEADLINE_S = 1.0  # of the connect phase; a starved connection is no reason to wait longer
 _START_DEADLINE_S = 60.0

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from client.config import Config
 from client.errors import CannotRunError
-from client.schedule import Share
+from client.pace.schedule import Share
 
 Work = Callable[[Config, Path, Share], int]
 """A worker's whole life, from its configuration and folder to its exit status."""

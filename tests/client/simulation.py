@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, cast
 
-from client.accounts import Accounts
-from client.alarm import Alarm
+from client.books.accounts import Accounts
 from client.config import Config
-from client.open_loop import OpenLoop
-from client.schedule import WHOLE, schedule_of
-from client.slot import Slot
+from client.loads.open_loop import OpenLoop
+from client.pace.alarm import Alarm
+from client.pace.schedule import WHOLE, schedule_of
+from client.wire.slot import Slot
 
 US, MS, S = 1_000, 1_000_000, 1_000_000_000
 TURN = US  # how long a turn of an event loop takes that does not sleep

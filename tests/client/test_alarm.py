@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from client.alarm import Alarm
+from client.pace.alarm import Alarm
 
 WAYS = [True, False] if hasattr(os, "timerfd_create") else [True]
 ms = 1_000_000

@@ -10,15 +10,15 @@ from typing import Any, cast
 
 import pytest
 
-from client.accounts import Accounts
-from client.alarm import Alarm
+from client.books.accounts import Accounts
+from client.books.growth import Growth, merged
+from client.books.outcome import CLOSED, OK, TIMEOUT
+from client.books.records import Log, key_of
 from client.config import Config
-from client.growth import Growth, merged
-from client.hold import Newcomers
-from client.outcome import CLOSED, OK, TIMEOUT
-from client.records import Log, key_of
-from client.schedule import WHOLE, growth_at
-from client.slot import Slot
+from client.loads.hold import Newcomers
+from client.pace.alarm import Alarm
+from client.pace.schedule import WHOLE, growth_at
+from client.wire.slot import Slot
 from harness.raw import ClientReport
 from tests.client.running import checked, run
 from tests.client.servers import OK_RESPONSE, Make, Serve, Server, answering, requests_of, running

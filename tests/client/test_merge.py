@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.buckets import Histogram
-from client.merge import UnlikeError, merge
+from client.books.buckets import Histogram
+from client.books.merge import UnlikeError, merge
 from harness.histogram import percentile
 from harness.raw import ClientReport
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from client.config import Kind
-from client.mix import Mix
 from client.protocols.http1 import HttpExchange, HttpSession
+from client.wire.mix import Mix
 from tests.client.running import checked, run
 from tests.client.servers import Make, Serve, Server, requests_of, running
 

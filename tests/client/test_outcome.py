@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from client import outcome
-from client.records import key_of, unpack
+from client.books import outcome
+from client.books.records import key_of, unpack
 
 
 @pytest.mark.parametrize(

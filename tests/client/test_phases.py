@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import outcome
-from client.accounts import Accounts
+from client.books import outcome
+from client.books.accounts import Accounts
+from client.books.records import key_of
+from client.books.totals import Totals, Window
 from client.config import Config, Kind
-from client.records import key_of
-from client.totals import Totals, Window
 from harness.histogram import merge
 from harness.raw import ClientReport, MixShare, Phase
 from tests.client.running import checked, run

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.config import Config
-from client.rates import UNITS, edges_of, phases_of, rates_of
-from client.schedule import (
+from client.pace.rates import UNITS, edges_of, phases_of, rates_of
+from client.pace.schedule import (
     WHOLE,
     ConstantRate,
     Poisson,

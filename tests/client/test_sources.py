@@ -9,7 +9,7 @@ import pytest
 
 from client.config import Config
 from client.limits import local_ports, reserved_within
-from client.sources import Sources, loopback_sources, settled
+from client.wire.sources import Sources, loopback_sources, settled
 from tests.client.certificates import Authority
 from tests.client.running import checked, run
 from tests.client.servers import CLOSE_RESPONSE, OK_RESPONSE, Make, Serve, Server, answering, running

@@ -10,13 +10,13 @@ from typing import cast
 import numpy as np
 import pytest
 
-from client.accounts import Accounts
-from client.alarm import Alarm
-from client.closed_loop import Thinking, Thinks
+from client.books.accounts import Accounts
 from client.config import Config
-from client.schedule import WHOLE, Share
-from client.slot import Slot
-from client.states import IDLE
+from client.loads.closed_loop import Thinking, Thinks
+from client.pace.alarm import Alarm
+from client.pace.schedule import WHOLE, Share
+from client.wire.slot import Slot
+from client.wire.states import IDLE
 from harness.histogram import percentile
 from tests.client.anderson_darling import CRITICAL, statistic
 from tests.client.running import checked, run

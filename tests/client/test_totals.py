@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import accounts, outcome
-from client.buckets import Histogram, indices_of
+from client.books import accounts, outcome
+from client.books.buckets import Histogram, indices_of
+from client.books.records import Log, key_of, kinds_of, unpack
+from client.books.totals import Totals, Window
 from client.config import Config
-from client.records import Log, key_of, kinds_of, unpack
-from client.totals import Totals, Window
 from harness import histogram
 
 S = 1_000_000_000

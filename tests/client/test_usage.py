@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from client.usage import Use, entry, memory_bytes
+from client.books.usage import Use, entry, memory_bytes
 from tests.client.running import checked, run
 from tests.client.servers import CLOSE_RESPONSE, OK_RESPONSE, answering, running
 

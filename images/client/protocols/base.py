@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from client import outcome
+from client.books import outcome
 
 
 class ProtocolError(ValueError):

@@ -6,7 +6,7 @@ from client.config import Config, Kind
 from client.protocols.base import Wire
 from client.protocols.http1 import Http1
 from client.protocols.stomp import Stomp
-from client.target import Target
+from client.wire.target import Target
 
 _PROTOCOLS: dict[str, Callable[[Config, Target, Sequence[Kind]], Wire]] = {
     "http": Http1,

@@ -5,11 +5,11 @@ Then the wait after a close (TIME_WAIT) stays with the server, and the client do
 
 from collections.abc import Sequence
 
-from client import outcome
+from client.books import outcome
 from client.config import Config, Kind
 from client.protocols.base import Answer, MalformedError
 from client.protocols.http1_response import Head, Response
-from client.target import Target
+from client.wire.target import Target
 
 _MAX_KNOWN_HEADS = 256
 

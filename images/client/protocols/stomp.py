@@ -7,12 +7,12 @@ has taken the message over. As the protocol has it, the client closes after the 
 import itertools
 from collections.abc import Iterator, Sequence
 
-from client import outcome
+from client.books import outcome
 from client.config import Config, Kind
 from client.errors import CannotRunError
 from client.protocols.base import Answer, MalformedError, RefusedError, UnexpectedError
 from client.protocols.stomp_frames import Frame, FrameReader, escaped
-from client.target import Target
+from client.wire.target import Target
 
 _OF_CONNECT = frozenset({"login", "passcode", "vhost"})
 _SET_BY_CLIENT = frozenset({"destination", "receipt", "accept-version", "heart-beat", "transaction"})

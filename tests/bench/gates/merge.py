@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from client.buckets import Histogram, Ints
+from client.books.buckets import Histogram, Ints
 from harness.histogram import bounds_of, index_of, merge
 from tests.bench.gates.bench import Bench, Gate, Measured
 from tests.bench.gates.record import at_most

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from client.buckets import Ints
+from client.books.buckets import Ints
 from client.config import Config
-from client.schedule import Share, schedule_of, times_until
+from client.pace.schedule import Share, schedule_of, times_until
 from tests.bench.gates.anderson import p_value
 from tests.bench.gates.bench import Bench, Gate, Measured
 from tests.bench.gates.client import run_client

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from client import outcome
-from client.buckets import Bools, Ints
-from client.tally import Ended, Parts, Tally, apart
+from client.books import outcome
+from client.books.buckets import Bools, Ints
+from client.books.tally import Ended, Parts, Tally, apart
 
 _SLICE_NS = 100_000_000  # of the counts over time
 

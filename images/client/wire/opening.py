@@ -10,11 +10,11 @@ import ssl
 import time
 from collections.abc import Callable
 
-from client import outcome
+from client.books import outcome
 from client.protocols.base import ProtocolError, Session
-from client.shared import Shared
-from client.states import CONNECTING, IDLE
-from client.tls import BLOCKED
+from client.wire.shared import Shared
+from client.wire.states import CONNECTING, IDLE
+from client.wire.tls import BLOCKED
 
 READ_BYTES = 16_384  # with TLS: the largest record, so that nothing is ever left behind within the library
 

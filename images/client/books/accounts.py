@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from client import outcome
-from client.buckets import Histogram
+from client.books import outcome
+from client.books.buckets import Histogram
+from client.books.growth import Growth, merged
+from client.books.records import Log, key_of
+from client.books.tally import Parts, Tally
+from client.books.totals import Totals, Window
 from client.config import Config
-from client.growth import Growth, merged
-from client.rates import phases_of, rates_of
-from client.records import Log, key_of
-from client.schedule import WHOLE, Schedule, Share, newcomers_of, schedule_of
-from client.tally import Parts, Tally
-from client.totals import Totals, Window
+from client.pace.rates import phases_of, rates_of
+from client.pace.schedule import WHOLE, Schedule, Share, newcomers_of, schedule_of
 
 _PENDING_LIMIT_BYTES = 64 << 20  # two million requests: only beyond it is there any folding while the load runs
 _ROWS_WHILE_RUNNING = 4_096  # about 0.5 ms of folding: of fewer rows hardly less, as what is cold has to be fetched

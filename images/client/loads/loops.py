@@ -6,7 +6,7 @@ Each is told by the slots when they are ready and launches requests on them; non
 from collections.abc import Sequence
 from typing import Protocol
 
-from client.slot import Slot
+from client.wire.slot import Slot
 
 NEVER_NS = 1 << 62
 

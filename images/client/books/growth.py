@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from client import outcome
-from client.buckets import Ints
-from client.records import Log, unpack
+from client.books import outcome
+from client.books.buckets import Ints
+from client.books.records import Log, unpack
 
 Part = Mapping[str, Any]
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count, repeat
 
-from client.accounts import Accounts
-from client.alarm import Alarm
+from client.books.accounts import Accounts
 from client.config import Config
-from client.loops import NEVER_NS
-from client.rates import Floats
-from client.schedule import Share, generator, one_by_one
-from client.slot import Slot
-from client.states import IDLE
+from client.loads.loops import NEVER_NS
+from client.pace.alarm import Alarm
+from client.pace.rates import Floats
+from client.pace.schedule import Share, generator, one_by_one
+from client.wire.slot import Slot
+from client.wire.states import IDLE
 
 _THINKING = 2  # the stream of random numbers, among those of one seed
 

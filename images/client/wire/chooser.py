@@ -1,10 +1,10 @@
 """Which request goes out next on a connection: of which kind, and whether it is the connection's last."""
 
-from client.connection import Connection
-from client.mix import Series
+from client.books.records import key_of
 from client.protocols.base import Exchange
-from client.records import key_of
-from client.shared import Shared
+from client.wire.connection import Connection
+from client.wire.mix import Series
+from client.wire.shared import Shared
 
 
 class Chooser(Connection):

@@ -7,7 +7,7 @@ together. What must be equal (the window's edges) is checked, and so is that eve
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from client import growth
+from client.books import growth
 
 Report = Mapping[str, Any]
 _Merge = Callable[[Sequence[Any]], Any]

@@ -8,7 +8,7 @@ from collections import deque
 
 import numpy as np
 
-from client.buckets import Ints
+from client.books.buckets import Ints
 
 # The last column of a record packs four numbers, as every further append would cost as much as the packing.
 _ENDING_SHIFT = 34  # below: bytes of the answer, up to 16 GiB

@@ -8,12 +8,12 @@ each answer would be felt. What the bytes mean is the session's to know (`protoc
 
 import time
 
-from client import outcome
-from client.chooser import Chooser
+from client.books import outcome
+from client.books.records import Log, key_of
 from client.protocols.base import Answer, ProtocolError
-from client.records import Log, key_of
-from client.shared import Shared
-from client.states import CLOSING, CONNECTING, IDLE, RESTING, SETTLING, WAITING
+from client.wire.chooser import Chooser
+from client.wire.shared import Shared
+from client.wire.states import CLOSING, CONNECTING, IDLE, RESTING, SETTLING, WAITING
 
 _FIRST_REST_S, _LONGEST_REST_S = 0.01, 0.5
 

@@ -1,6 +1,6 @@
 """The socket of a slot once it is open: reading, writing and closing it on the event loop.
 
-Its first answer is read, as it was opened (client/opening.py), as a plain non-blocking socket: nothing stands between the connect and the
+Its first answer is read, as it was opened (client/wire/opening.py), as a plain non-blocking socket: nothing stands between the connect and the
 first byte. A connection that is kept is then handed to a transport of the loop, whose reads cost a third less. Sends
 always go straight to the socket: a transport queues a write until the end of the loop's turn, so that a stamp taken
 beside the call would precede the send by a whole batch of other connections' work. With TLS it stays as it is to its end.
@@ -11,11 +11,11 @@ import contextlib
 import socket
 import time
 
-from client import outcome
-from client.opening import READ_BYTES, Opening
-from client.shared import Shared
-from client.states import CONNECTING, SETTLING
-from client.tls import BLOCKED
+from client.books import outcome
+from client.wire.opening import READ_BYTES, Opening
+from client.wire.shared import Shared
+from client.wire.states import CONNECTING, SETTLING
+from client.wire.tls import BLOCKED
 
 _clock = time.monotonic_ns
 

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from client.accounts import Accounts
-from client.mix import Mix
+from client.books.accounts import Accounts
 from client.protocols.base import Wire
-from client.sources import Sources
-from client.target import Address
-from client.tls import Tls
+from client.wire.mix import Mix
+from client.wire.sources import Sources
+from client.wire.target import Address
+from client.wire.tls import Tls
 
 if TYPE_CHECKING:
-    from client.slot import Slot
+    from client.wire.slot import Slot
 
 
 @dataclass

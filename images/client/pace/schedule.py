@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from client.buckets import Ints
+from client.books.buckets import Ints
 from client.config import Config
-from client.rates import UNITS, Floats, Piece, Rates, rates_of
+from client.pace.rates import UNITS, Floats, Piece, Rates, rates_of
 
 _NS_TIMES_MILLI = 10**12  # nanoseconds per second × thousandths per request
 _AT_ONCE = 16_384  # random numbers made together, in about 0.15 ms

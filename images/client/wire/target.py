@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from client.errors import CannotRunError
 from client.protocols.base import ProtocolError, Session
-from client.tls import Tls
+from client.wire.tls import Tls
 
 Address = tuple[socket.AddressFamily, Any]  # family, and what socket.connect takes for it
 

@@ -14,7 +14,7 @@ from typing import Any
 from client.config import Config
 from client.errors import CannotRunError
 from client.limits import local_ports, most_connections
-from client.target import Target
+from client.wire.target import Target
 
 _BIND_ADDRESS_NO_PORT = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)  # linux/in.h; in `socket` from Python 3.12 on
 # Of a loopback address's range. The kernel tries every second port first; once these are taken, each connect walks past

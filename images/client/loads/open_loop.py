@@ -4,11 +4,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from client.accounts import Accounts
-from client.alarm import Alarm
-from client.loops import NEVER_NS
-from client.schedule import Schedule, times_until
-from client.slot import Slot
+from client.books.accounts import Accounts
+from client.loads.loops import NEVER_NS
+from client.pace.alarm import Alarm
+from client.pace.schedule import Schedule, times_until
+from client.wire.slot import Slot
 
 _AWAKE_NS = 15_000  # to sleep and be woken costs as much CPU, so that for a shorter time it is cheaper to stay awake
 _LOOK_NS = 1_000_000  # while a request waits, an open loop looks at the clock at least so often

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from client.accounts import Accounts
-from client.alarm import Alarm
-from client.growth import Growth
-from client.loops import NEVER_NS
-from client.open_loop import OpenLoop
-from client.schedule import Schedule, times_until
-from client.slot import Slot
+from client.books.accounts import Accounts
+from client.books.growth import Growth
+from client.loads.loops import NEVER_NS
+from client.loads.open_loop import OpenLoop
+from client.pace.alarm import Alarm
+from client.pace.schedule import Schedule, times_until
+from client.wire.slot import Slot
 
 _AT_ONCE = 8  # new connections, in about 1 ms; then answers are read, and only then come those that are overdue
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from client import outcome
-from client.buckets import Bools, Histogram, Ints
-from client.records import kinds_of, unpack
+from client.books import outcome
+from client.books.buckets import Bools, Histogram, Ints
+from client.books.records import kinds_of, unpack
 
 
 @dataclass(frozen=True)

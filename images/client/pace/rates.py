@@ -9,7 +9,7 @@ from math import isqrt
 import numpy as np
 import numpy.typing as npt
 
-from client.buckets import Ints
+from client.books.buckets import Ints
 from client.config import Config
 
 Floats = npt.NDArray[np.float64]
