@@ -5,18 +5,11 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from harness.client_service import client_config, client_spec
 from harness.clients import connect_deadline_s
 from harness.deploy import Deployed, Reached, fetch_record, open_files_of_server, origin_of, refuse_taken, running
 from harness.events import EventStream
-from harness.measure import (
-    START_DELAY_NS,
-    STEP_DEADLINE_S,
-    Job,
-    Take,
-    client_config,
-    client_spec,
-    started,
-)
+from harness.measure import START_DELAY_NS, STEP_DEADLINE_S, Job, Take, started
 from harness.proof import prove_foreign
 from harness.raw import ClientReport
 from harness.runtime.base import Runtime, Service, ServiceSpec

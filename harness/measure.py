@@ -16,17 +16,17 @@ from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR1, SIGUSR2
 
 from harness.backend import BackendUp, stop_backend
+from harness.client_service import client_config, client_spec
 from harness.clients import ClientPlan, connect_deadline_s
-from harness.deploy import Deployed, Reached, fetch_record, remove, stop_and_report
+from harness.deploy import Deployed, fetch_record, remove, stop_and_report
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick, signal_together
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
 from harness.hosts.cores import CoreMap
-from harness.proof import Expected
 from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.result import Capacity
 from harness.runtime.base import Runtime, Service, ServiceSpec
-from harness.spec.contract import ClientConfig, ClientRequest, ProbeConfig, ProbeTarget
+from harness.spec.contract import ProbeConfig, ProbeTarget
 from harness.spec.experiment import Trial
 
 STEP_DEADLINE_S = 15.0
@@ -190,91 +190,6 @@ def keeps_connections(trial: Trial) -> bool:
 
 def _plateau_s(trial: Trial) -> float:
     return PLATEAU_S if keeps_connections(trial) else 0.0
-
-
-def client_config(
-    reached: Reached,
-    trial: Trial,
-    *,
-    client: ClientPlan,
-    plateau_s: float = 0.0,
-    wait_for_start: bool = True,
-    seed: int = 1,
-) -> ClientConfig:
-    """The load client's configuration for a trial.
-
-    Args:
-        reached: what to load, and what a right answer is.
-        trial: how to load it.
-        client: how many processes do it, and from which addresses (harness/clients.py).
-        plateau_s: how long connections are held after the window at most; the client then waits with the first one, too.
-        wait_for_start: the start is the harness's to give; else the client starts by itself.
-        seed: of the schedule, the think times and the mix.
-    """
-    load, request, trust = trial.load, trial.request, reached.trust
-    return ClientConfig(
-        url=reached.url,
-        method=request.method,
-        headers=request.headers,
-        body_bytes=request.body.bytes,
-        mix=client_mix(trial, reached.expected) if request.mix else (),
-        kind="open" if load.kind == "capacity" else load.kind,
-        connections=load.connections,
-        rate_per_s=load.rate.per_s if load.rate else None,
-        rates_per_s=tuple(rate.per_s for rate in load.rates),
-        shape=load.shape,
-        arrivals=load.arrivals,
-        seed=seed,
-        think_s=load.think.s,
-        thinking=load.thinking,
-        growth_per_s=load.growth.per_s if load.growth else None,
-        processes=client.processes,
-        sources=client.sources,
-        lifetime=load.lifetime,
-        warmup_s=load.warmup.s,
-        window_s=load.window.s,
-        timeout_s=load.timeout.s,
-        plateau_s=plateau_s,
-        wait_for_start=wait_for_start,
-        wait_to_connect=plateau_s > 0,
-        expect_status=reached.expected[0].status,
-        expect_body_bytes=reached.expected[0].body_bytes,
-        tls_authorities=trust.authorities if trust else None,
-        tls_check=trust.check if trust else "full",
-    )
-
-
-def client_mix(trial: Trial, expected: Sequence[Expected]) -> tuple[ClientRequest, ...]:
-    """Every kind of request of a trial's mix, for the client.
-
-    Args:
-        trial: whose requests.
-        expected: what a right answer to each is, as it was proved.
-    """
-    return tuple(
-        ClientRequest(
-            weight=kind.weight,
-            path=kind.path or "/",
-            method=kind.method or "GET",
-            headers=kind.headers or {},
-            body_bytes=kind.body.bytes if kind.body else 0,
-            expect_status=right.status if right.status is not None else kind.expect,
-            expect_body_bytes=right.body_bytes,
-        )
-        for kind, right in zip(trial.request.kinds, expected, strict=True)
-    )
-
-
-def client_spec(name: str, config: ClientConfig, cores: Sequence[int], client: ClientPlan) -> ServiceSpec:
-    """The load client as a service."""
-    return ServiceSpec(
-        name=name,
-        role="client",
-        image="client",
-        config=config.model_dump(mode="json"),
-        cores=cores,
-        open_files=client.open_files,
-    )
 
 
 def _probe_spec(deployed: Deployed, job: Job, runtime: Runtime) -> ServiceSpec:

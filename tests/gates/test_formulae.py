@@ -11,7 +11,7 @@ from tests.bench.beside import Measured
 from tests.bench.gates.anderson import limiting, p_value, statistic
 from tests.bench.gates.merge import quantisation, sample
 from tests.bench.gates.peers import who_was_full
-from tests.bench.gates.quantiles import known, of_values, quantile_us
+from tests.bench.gates.quantiles import added, known, of_values, quantile_us
 from tests.bench.gates.record import GateResult, Line
 from tests.bench.gates.same import different
 from tests.bench.gates.schedule import SEEDS, p_values, times_of, variation
@@ -111,3 +111,13 @@ def test_every_plot_that_a_gate_may_have_can_be_drawn() -> None:
     drawn = specs_of(gates)
     assert set(drawn) == {"send-lag", "stall", "known-delay", "peers", "capacity", "same"}
     assert all(draw(spec).startswith("<svg") for spec in drawn.values())
+
+
+def test_what_a_constant_lateness_adds_is_itself_and_rare_lateness_shows_where_a_distribution_is_thin() -> None:
+    constant = {index_of(1_000_000): 10_000}
+    assert added(constant, [70_000], 50) == pytest.approx(70_000, rel=1e-3)
+    late = [10_000] * 992 + [2_000_000] * 8
+    assert added(constant, late, 99) == pytest.approx(10_000, rel=1e-2)
+    bimodal = {index_of(1_000_000): 9_950, index_of(100_000_000): 50}
+    assert added(bimodal, late, 99) == pytest.approx(2_000_000, rel=1e-2)  # 0.8 % late and 0.5 % slow are more than 1 %
+    assert added(constant, late, 99.99) is None
