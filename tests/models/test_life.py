@@ -31,11 +31,11 @@ def test_each_mark_is_a_snapshot_of_the_counts(model: str, folder: Path) -> None
         for _ in range(3):
             assert client.ask(GET).status == 200
         server.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: not _pending(server.pid, signal.SIGUSR1))
+        wait_for(lambda: _has_taken(server.pid, signal.SIGUSR1))
         for _ in range(4):
             assert client.ask(GET).status == 200
         server.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: not _pending(server.pid, signal.SIGUSR1))
+        wait_for(lambda: _has_taken(server.pid, signal.SIGUSR1))
         report = server.stop()
     first, second = report.marks
     assert counted(second) - counted(first) == 4
@@ -152,6 +152,11 @@ def _tree_cpu_s(pid: int) -> float:
         except psutil.NoSuchProcess:
             continue
     return total
+
+
+def _has_taken(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal has been delivered and dealt with: Python's own handler runs a little after the kernel's delivery."""
+    return not _pending(pid, number) and psutil.Process(pid).status() == psutil.STATUS_SLEEPING
 
 
 def _pending(pid: int, number: signal.Signals) -> bool:

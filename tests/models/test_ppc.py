@@ -86,7 +86,7 @@ def test_requests_are_counted_exactly_however_the_parent_learns_of_them(folder: 
         after = server.client()
         assert after.ask(GET).status == 200
         server.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: not _pending_marks(server))
+        wait_for(lambda: not _pending_marks(server) and psutil.Process(server.pid).status() == psutil.STATUS_SLEEPING)
         assert after.ask(GET).status == 200
         end = server.stop()
     assert len(end.marks) > 3
