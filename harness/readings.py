@@ -52,7 +52,12 @@ def throughput_rps(client: ClientReport) -> float:
 def censored(histogram: HistogramName, client: ClientReport) -> int:
     """How many have no value there, and are known only to have taken longer than all that have one."""
     missing = {"first_byte": client.first_byte_missing, "connect": client.connect_missing}
-    return missing.get(histogram, 0) + sum(client.errors.get(kind, 0) for kind in CENSORED_BY[histogram])
+    return missing.get(histogram, 0) + censored_among(client.errors, histogram)
+
+
+def censored_among(errors: Mapping[str, int], histogram: HistogramName = "response") -> int:
+    """How many of these errors, by kind, have no value there: of a window, a part of it, or a kind of request."""
+    return sum(errors.get(kind, 0) for kind in CENSORED_BY[histogram])
 
 
 def client_utilisation(client: ClientReport) -> float:

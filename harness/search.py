@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from harness.capacity import Search, Step
 from harness.deploy import Reached
 from harness.errors import MeasureError
+from harness.judging.culprits import CLIENT_TOO_SLOW
 from harness.measure import Job, Take
 from harness.proof import ask
 from harness.readings import throughput_rps
@@ -24,9 +25,6 @@ from harness.spec.quantities import Duration, Rate
 
 START_RPS = 100.0
 """Where a search begins that is not told."""
-
-CLIENT = ("client cpu", "client lag")
-"""Who gave out where a step may say nothing about the server."""
 
 CLIENT_TRIES = 3
 """Steps in a row that the client has to limit before it is believed to have given out: one may have been disturbed."""
@@ -138,7 +136,7 @@ def _assessed(trial: Trial, take: Take, verdict: Verdict | None) -> Assessment:
     if take.client is None:
         raise MeasureError("the client of a step left no report")
     found = assess(trial.slo, take.client)
-    if verdict is None or verdict.limited_by not in CLIENT or found.met:
+    if verdict is None or verdict.limited_by not in CLIENT_TOO_SLOW or found.met:
         return found
     if verdict.limited_by == "client lag" and fails_without_lag(trial.slo, take.client):
         return found

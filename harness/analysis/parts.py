@@ -40,7 +40,7 @@ def parts_of(client: ClientReport) -> tuple[Part, ...]:
 
 def _part(phase: Phase) -> Part:
     length_s = (phase.to_ns - phase.from_ns) / 1e9
-    censored = sum(phase.errors.get(kind, 0) for kind in readings.CENSORED_BY["response"])
+    censored = readings.censored_among(phase.errors)
     p50, p99 = percentiles(phase.histograms.get("response", {}), (50.0, 99.0), censored)
     (lag,) = percentiles(phase.histograms.get("send_lag", {}), (99.0,))
     return Part(

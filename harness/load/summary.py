@@ -86,7 +86,7 @@ def _capacity(found: Capacity | None) -> dict[str, Any] | None:
 def _phase(phase: Phase) -> dict[str, Any]:
     """A part of the window, in the same units as the whole."""
     length_s = (phase.to_ns - phase.from_ns) / 1e9
-    censored = sum(phase.errors.get(kind, 0) for kind in readings.CENSORED_BY["response"])
+    censored = readings.censored_among(phase.errors)
     return {
         "rate_per_s": phase.rate_per_s,
         "window_s": length_s,
@@ -101,7 +101,7 @@ def _phase(phase: Phase) -> dict[str, Any]:
 
 def _mix(trial: Trial, report: ClientReport) -> Iterator[dict[str, Any]]:
     for kind, share in zip(trial.request.kinds, report.mix, strict=False):
-        censored = sum(share.errors.get(ending, 0) for ending in readings.CENSORED_BY["response"])
+        censored = readings.censored_among(share.errors)
         yield {
             "request": f"{kind.method} {kind.path}",
             "weight": kind.weight,

@@ -57,10 +57,7 @@ def _rows(study: Study, point: Point) -> Iterator[tuple[Cell, ...]]:
 
 def _estimate(shares: list[MixShare], percent: float, seed: int, timeout_us: float) -> Estimate | None:
     """Over the runs; None as soon as one of them has too few requests."""
-    values = [
-        percentile(share.response, percent, sum(share.errors.get(kind, 0) for kind in readings.CENSORED_BY["response"]))
-        for share in shares
-    ]
+    values = [percentile(share.response, percent, readings.censored_among(share.errors)) for share in shares]
     known = [value / 1e3 for value in values if value is not None]
     return estimate(known, seed, timeout_us) if len(known) == len(values) else None
 

@@ -49,6 +49,9 @@ ORDER: tuple[tuple[Culprit, Rule], ...] = (
     ("errors", answers.fail),
 )
 
+CLIENT_TOO_SLOW: tuple[Culprit, ...] = ("client cpu", "client lag")
+"""A client that could not keep up: of a search for capacity, a step that may say nothing, and no more than that."""
+
 MEASURED_WITH: dict[Culprit, str] = {
     "client cpu": "client",
     "client lag": "client",
