@@ -1,4 +1,4 @@
-"""The events that services print while they run, one JSON object a line, and the signals sent to them."""
+"""The events that services print while they run, one JSON object a line."""
 
 import contextlib
 import json
@@ -6,10 +6,8 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from signal import Signals
 from typing import Any
 
 from harness.errors import MeasureError
@@ -24,12 +22,6 @@ class Tick:
     ok: int
     errors: int
     connections: int
-
-
-def signal_together(services: Sequence[Service], signal: Signals) -> None:
-    """Send a signal to several services at nearly the same instant."""
-    with ThreadPoolExecutor(len(services)) as pool:
-        list(pool.map(lambda service: service.signal(signal), services))
 
 
 class EventStream:

@@ -13,20 +13,20 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from signal import SIGTERM, SIGUSR1, SIGUSR2
+from signal import SIGTERM, SIGUSR2
 
 from harness.backend import BackendUp, stop_backend
 from harness.client_service import client_config, client_spec
 from harness.clients import ClientPlan, connect_deadline_s
 from harness.deploy import Deployed, fetch_record, remove, stop_and_report
 from harness.errors import MeasureError
-from harness.events import EventStream, Tick, signal_together
+from harness.events import EventStream, Tick
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
 from harness.hosts.cores import CoreMap
 from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.result import Capacity
 from harness.runtime.base import Runtime, Service, ServiceSpec
-from harness.spec.contract import ProbeConfig, ProbeTarget
+from harness.spec.contract import ProbeConfig, ProbeTarget, ProbeWindow
 from harness.spec.experiment import Trial
 
 STEP_DEADLINE_S = 15.0
@@ -116,7 +116,7 @@ def observe(runtime: Runtime, deployed: Deployed, job: Job, take: Take, fault: I
     ]
     with started(runtime, specs, take.notes) as (client, probe):
         try:
-            _follow(client, probe, deployed.service, job, fault)
+            _follow(client, probe, job, fault)
             take.client = fetch_record(client, "client.json", ClientReport)
             probe.signal(SIGTERM)
             probe.wait(STEP_DEADLINE_S)
@@ -148,11 +148,10 @@ def keep_logs(deployed: Deployed, job: Job, take: Take) -> None:
     take.logs |= {service.spec.role: service.logs() for service in (deployed.service, *behind)}
 
 
-def _follow(client: Service, probe: Service, server: Service, job: Job, fault: Injector | None) -> None:
+def _follow(client: Service, probe: Service, job: Job, fault: Injector | None) -> None:
     """The trial's timeline, from ready to done."""
     load = job.trial.load
     length_s = connect_deadline_s(load) + load.warmup.s + load.window.s + load.timeout.s
-    marked = [probe, server] if job.exact else [probe]
     with EventStream(client, length_s, job.on_tick) as events, EventStream(probe, length_s) as looks:
         looks.expect("ready", STEP_DEADLINE_S)
         if keeps_connections(job.trial):
@@ -161,11 +160,12 @@ def _follow(client: Service, probe: Service, server: Service, job: Job, fault: I
         events.expect("ready", connect_deadline_s(load))
         client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
         timeline = events.expect("started", STEP_DEADLINE_S)
+        window = ProbeWindow(start_ns=timeline["window_start_ns"], end_ns=timeline["window_end_ns"])
+        probe.put("window.json", window.model_dump_json().encode())
         if fault is not None:
             fault.arm(timeline["window_start_ns"] + job.trial.handler.fault_at.ns)
-        for edge_ns in (timeline["window_start_ns"], timeline["window_end_ns"]):
+        for edge_ns in (window.start_ns, window.end_ns):
             events.pump_until(edge_ns)
-            signal_together(marked, SIGUSR1)
             looks.expect("edge", STEP_DEADLINE_S)
         events.expect("drained", load.timeout.s + STEP_DEADLINE_S)
         if keeps_connections(job.trial):
@@ -195,7 +195,7 @@ def _plateau_s(trial: Trial) -> float:
 def _probe_spec(deployed: Deployed, job: Job, runtime: Runtime) -> ServiceSpec:
     load = job.trial.load
     service, steps_s = deployed.service, connect_deadline_s(load) + 4 * STEP_DEADLINE_S + 2 * PLATEAU_S
-    target = ProbeTarget(pid=service.main_pid, cgroup=runtime.name == "docker", port=service.spec.port)
+    target = ProbeTarget(pid=service.main_pid, cgroup=runtime.name == "docker", port=service.spec.port, mark=job.exact)
     services, watched = {"server": target}, {"server": job.cores.server, "client": job.cores.client}
     if job.backend is not None:
         services["backend"] = ProbeTarget(pid=job.backend.service.main_pid, cgroup=target.cgroup)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from harness.spec.cluster import FaultAction
 from harness.spec.experiment import Record
 
 HistogramName = Literal["response", "service", "first_byte", "connect", "send_lag"]
@@ -120,6 +121,10 @@ class ClientReport(Record):
     )
     bytes_received: int = Field(description="Bytes received in the window.")
     per_100ms: tuple[int, ...] = Field(description="Right answers in each 100 ms of the window.")
+    errors_per_100ms: tuple[int, ...] = Field(
+        (),
+        description="Requests that failed in each 100 ms of the window, by when that was known; none in older reports.",
+    )
     cpu_user_s: float = Field(description="Own CPU, user, in the window, of all its processes.")
     cpu_system_s: float = Field(description="The same, system.")
     processes: tuple[ClientProcess, ...] = Field(
@@ -204,6 +209,72 @@ class FaultReport(Record):
         description="What came back on its connection: an answer, its end, a reset, or nothing within the deadline."
     )
     after_s: float | None = Field(description="How long after it was sent; none with silence.")
+    detail: str = Field("", description="In the words of the system, where there are any.")
+
+
+class BalancedServer(Record):
+    """What a balancer counted of one server behind it, over its whole life; in HAProxy's own words in brackets."""
+
+    name: str = Field(description="The service's name in the trial.")
+    state: str = Field(description="As the balancer calls it (`status`).")
+    connections: int = Field(description="Sessions given to it (`stot`).")
+    requests: int | None = Field(None, description="Requests given to it (`req_tot`); none by connection.")
+    connections_most: int = Field(description="Most at once (`smax`).")
+    queue_most: int = Field(description="Most that waited for it in the balancer (`qmax`).")
+    connect_errors: int = Field(description="Connects to it that failed (`econ`).")
+    response_errors: int = Field(description="Answers that failed or broke off (`eresp`).")
+    retries: int = Field(description="Connects tried again (`wretr`).")
+    redispatches: int = Field(description="Requests given to another one instead (`wredis`).")
+    checks_failed: int = Field(description="Health checks that failed while it was up (`chkfail`).")
+    times_down: int = Field(description="Transitions from up to down (`chkdown`).")
+    down_s: float = Field(description="Time that it was down (`downtime`).")
+    bytes_in: int = Field(description="From clients to it (`bin`).")
+    bytes_out: int = Field(description="From it to clients (`bout`).")
+
+
+class BalancerMark(Record):
+    """A balancer's counters at one instant."""
+
+    at_ns: int = Field(description="CLOCK_MONOTONIC of its host, ns.")
+    connections: int = Field(description="Taken from clients (`stot` of the frontend).")
+    requests: int | None = Field(None, description="Taken from clients (`req_tot`); none by connection.")
+    connections_now: int = Field(description="Held at this instant (`scur`).")
+    queued_now: int = Field(description="That wait in the balancer at this instant (`qcur` of the backend).")
+    servers: tuple[BalancedServer, ...] = Field(description="One by one.")
+
+
+class BalancerEvent(Record):
+    """A server that a balancer began, or ceased, to use; seen within a few hundredths of a second."""
+
+    at_ns: int = Field(description="CLOCK_MONOTONIC of its host, ns.")
+    server: str = Field(description="The service's name in the trial.")
+    state: Literal["up", "down"]
+    why: str = Field("", description="What the last check said, in the balancer's words.")
+
+
+class BalancerReport(BalancerMark):
+    """The exit report of a balancer: its totals, and the marks before; written by images/haproxy."""
+
+    format: Literal[1] = 1
+    version: str = Field(description="Of the program.")
+    started_ns: int = Field(description="When it could take connections, CLOCK_MONOTONIC of its host.")
+    checks_most: int = Field(description="Health checks that each server got at most: life over interval.")
+    connections_limit: int = Field(description="Most that it may hold from clients (`slim` of the frontend).")
+    marks: tuple[BalancerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
+    events: tuple[BalancerEvent, ...] = Field((), description="In the order in which they were seen.")
+
+
+class TimedFaultReport(Record):
+    """What was done at its time, by the controller. All times in the clock of the stored client report."""
+
+    do: FaultAction
+    server: int = Field(description="To which server: 1, 2, …")
+    host: str = Field(description="On which host.")
+    planned_ns: int = Field(description="When it was due.")
+    began_ns: int | None = Field(description="When it was begun; none: it was not.")
+    done_ns: int | None = Field(description="When it was known to be done.")
+    undone_ns: int | None = Field(None, description="When it was known to be undone; none: it was not before the end.")
+    outcome: Literal["done", "failed", "not begun"]
     detail: str = Field("", description="In the words of the system, where there are any.")
 
 

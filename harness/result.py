@@ -10,7 +10,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.raw import BackendReport, ClientReport, FaultReport, MemoryLook, ServerReport
+from harness.raw import (
+    BackendReport,
+    BalancerReport,
+    ClientReport,
+    FaultReport,
+    MemoryLook,
+    ServerReport,
+    TimedFaultReport,
+)
 from harness.spec.experiment import Record, Trial
 
 State = Literal["ok", "marked", "invalid", "failed", "void"]
@@ -21,6 +29,7 @@ Culprit = Literal[
     "client cpu",
     "client lag",
     "backend",
+    "balancer",
     "worker pool",
     "throttling",
     "errors",
@@ -110,6 +119,36 @@ class CoreLoad(Record):
     stolen: float = Field(description="Share of their time that a hypervisor took.")
 
 
+class HostUse(Record):
+    """One host of a trial that ran over several."""
+
+    boot_id: str = Field(description="Of its kernel: another one afterwards, and the trial is void.")
+    services: tuple[str, ...] = Field(description="That ran there, probes apart.")
+    clock_offset_ns: int = Field(description="Its CLOCK_MONOTONIC less the controller's, before the trial.")
+    clock_error_ns: int = Field(description="The offset is right within this: half of the shortest round trip.")
+    clock_moved_ns: int | None = Field(None, description="By how much the offset was another one afterwards.")
+    cores: dict[Literal["server", "client", "backend", "balancer"], CoreLoad] = Field(
+        {}, description="By side, of those that ran there."
+    )
+
+
+class ClientShare(Record):
+    """The part of a load that one of several clients made: for seeing whether they agree."""
+
+    host: str
+    processes: int
+    connections: int
+    intended: int
+    ok: int
+    errors: int
+    start_late_ns: int = Field(
+        description="Its start after the one that was told, on the controller's clock, within the clocks' error."
+    )
+    percentiles_us: dict[str, float | None] = Field(
+        description="Of its response times: p50, p99; none where the sample cannot carry it."
+    )
+
+
 class Check(Record):
     """One of the trial's doubts about itself."""
 
@@ -124,6 +163,7 @@ class Check(Record):
         "send-lag",
         "littles-law",
         "server-count",
+        "clients-agree",
     ]
     passed: bool | None = Field(description="None: not checkable here, and why.")
     detail: str = Field(description="The numbers, in a sentence.")
@@ -208,15 +248,21 @@ class TrialResult(Record):
     )
     client: ClientReport | None = Field(description="What the load client counted; none where it never reported.")
     servers: dict[str, ServerReport] = Field(
-        description="By service: exit reports; none where counts are not checkable."
+        description="By service (`server`, or `server-1`, … where there are several): exit reports; none where counts are not checkable."
     )
     backend: BackendReport | None = Field(None, description="The backend's exit report, where there is a backend.")
     fault: FaultReport | None = Field(None, description="What was set off, where the trial asks for a fault.")
-    usage: dict[str, ServiceUsage] = Field(
-        description="By service: `server`, `backend` where there is one, and `client`: by its own word, but for its network namespace."
+    balancer: BalancerReport | None = Field(None, description="The balancer's exit report, where there is one.")
+    faults: tuple[TimedFaultReport, ...] = Field((), description="What was broken on purpose, in the spec's order.")
+    hosts: dict[str, HostUse] = Field({}, description="By name, of an inventory; none where all ran on this machine.")
+    client_shares: tuple[ClientShare, ...] = Field(
+        (), description="Of several clients, one by one; `client` is all of them together."
     )
-    cores: dict[Literal["server", "client", "backend"], CoreLoad] = Field(
-        description="By side; of the backend only where it has cores of its own."
+    usage: dict[str, ServiceUsage] = Field(
+        description="By service: `server` (of several `server-1`, …), `balancer`, `backend` where there is one, and `client`: by its own word, but for its network namespace."
+    )
+    cores: dict[Literal["server", "client", "backend", "balancer"], CoreLoad] = Field(
+        description="By side; of the backend and the balancer only where they have cores of their own. Over several hosts, the busiest of each side."
     )
     checks: tuple[Check, ...]
     verdict: Verdict | None

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from harness.spec.foreign import ReadyImage
 
-Role = Literal["server", "backend", "client", "probe", "tool"]
+Role = Literal["server", "balancer", "backend", "client", "probe", "tool"]
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,16 @@ class ClientConfig(Record):
         le=256,
         description="Processes that share connections and rate, each on a CPU of its own where there are as many.",
     )
+    first_process: int = Field(
+        0,
+        ge=0,
+        description="Of a load that several clients make together: the number of this one's first process among all. `connections` and `sources` are this client's own, every rate is the whole load's, of which its processes make their shares.",
+    )
+    all_processes: int | None = Field(
+        None,
+        ge=1,
+        description="Processes of all clients together; none: this client is the only one. Of several, the start that `start.json` gives is kept to the nanosecond, and who comes late catches up.",
+    )
     sources: tuple[str, ...] = Field(
         (),
         description="Source addresses of the connections, in turn; none: the kernel's choice, on loopback as many as are needed.",
@@ -159,6 +169,52 @@ class ProbeTarget(Record):
         le=65535,
         description="That it listens on: its queue and its connections' memory are looked up by it.",
     )
+    mark: bool = Field(
+        False,
+        description="Whether the probe sends SIGUSR1 to `pid` at each edge, so that it takes a mark of its counters.",
+    )
+
+
+class ProbeWindow(Record):
+    """`window.json` of the probe: put beside its configuration once the start is fixed.
+
+    The probe takes the edges by itself then: no signal has to reach it at the very instants that matter, over whatever
+    distance, and a trial needs nobody beside its services from the start to the end of its window.
+    """
+
+    start_ns: int = Field(description="The window's start, CLOCK_MONOTONIC of the probe's host.")
+    end_ns: int = Field(description="Its end.")
+
+
+class BalancedAddress(Record):
+    """A server behind a balancer."""
+
+    name: str = Field(description="The service's name in the trial, such as `server-1`.")
+    host: str = Field(description="Its IP address.")
+    port: int = Field(ge=1, le=65535, description="Its TCP port.")
+
+
+class BalancerConfig(Record):
+    """`config.json` of a balancer."""
+
+    format: Literal[1] = Field(1, description="Version of this file.")
+    mode: Literal["tcp", "http"] = Field(description="Whether it spreads connections or requests.")
+    host: str = Field(description="Address to listen on.")
+    port: int = Field(ge=1, le=65535, description="TCP port to listen on.")
+    backlog: int = Field(ge=1, description="Length of the listen queue.")
+    servers: tuple[BalancedAddress, ...] = Field(min_length=1, description="Behind it.")
+    algorithm: Literal["roundrobin", "leastconn", "random"] = Field(description="How it chooses among them.")
+    check: Literal["tcp", "http", "off"] = Field(description="How it finds out that a server is well.")
+    check_path: str = Field("/", description="What `http` checks ask for (GET).")
+    check_interval_s: float = Field(gt=0, description="Time from one check of a server to the next, seconds.")
+    fall: int = Field(ge=1, description="Failed checks in a row after which a server gets nothing more.")
+    rise: int = Field(ge=1, description="Good checks in a row after which it does again.")
+    connections: int = Field(ge=1, description="Most connections that clients may hold.")
+    server_connections: int | None = Field(
+        None, ge=1, description="Most connections to each server; what is beyond waits in the balancer. None: no limit."
+    )
+    timeout_s: float = Field(gt=0, description="Deadline of a request; its own waits are not longer, seconds.")
+    threads: int = Field(1, ge=1, description="Threads that it runs.")
 
 
 class ProbeConfig(Record):

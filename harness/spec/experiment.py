@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from harness.spec.cluster import BalancerKind, Balancing, TimedFault
 from harness.spec.foreign import Server, name_of
 from harness.spec.metrics import METRICS, SUMMARY_METRICS
 from harness.spec.quantities import Between, Duration, Size
@@ -107,14 +108,21 @@ class Trial(Record):
     handler: Handler = Field(Handler(), description="What the server does with it.")
     load: Load = Field(Load(), description="How requests arrive.")
     slo: Slo = Field(Slo(), description="What service is good enough (kinds `open` and `capacity`).")
-    servers: One = Field(1, description="Number of servers.")
+    servers: int = Field(1, ge=1, le=64, description="Number of servers, spread over the hosts for servers in turn.")
     clients: int = Field(
         1,
         ge=1,
         le=256,
-        description="Load client processes, a core each where there are as many. One more is added, and the trial run again, where they gave out and cores are left.",
+        description="Load client processes, a core each where there are as many, spread over the hosts for clients in turn. One more is added, and the trial run again, where they gave out and cores are left.",
     )
-    balancer: Literal["none"] = Field("none", description="What stands in front of the servers.")
+    balancer: BalancerKind = Field(
+        "none",
+        description="What stands in front of the servers: HAProxy, by connection (`haproxy-tcp`) or by request (`haproxy-http`); `none`: one server by itself; `direct`: connections are spread over the servers by the clients themselves, the control that shows the balancer's price.",
+    )
+    balancing: Balancing = Field(Balancing(), description="How the balancer works (`haproxy-*` only).")
+    faults: tuple[TimedFault, ...] = Field(
+        (), max_length=16, description="What is broken on purpose, and when, from the start of the window."
+    )
     limits: Limits = Field(Limits(), description="What the server may use.")
     network: Literal["host", "bridge"] = Field("host", description="The container's network; `bridge` shows its price.")
 

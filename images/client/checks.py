@@ -55,6 +55,7 @@ def _number_problems(raw: Mapping[str, Any]) -> list[str]:
         "plateau_s": (float, 0, _DAY_S),
         "think_s": (float, 0, _DAY_S),
         "processes": (int, 1, 256),
+        "first_process": (int, 0, 65_535),
         "seed": (int, 0, 1 << 63),
     }
     for key, (kind, low, high) in limits.items():
@@ -62,7 +63,18 @@ def _number_problems(raw: Mapping[str, Any]) -> list[str]:
         if not _is_number(value, kind) or not low <= value <= high:
             noun = "a whole number" if kind is int else "a number"
             found.append(f"`{key}` must be {noun} from {low} to {high}, is {value!r}")
-    return found + _rate_problems(raw)
+    return found + _share_problems(raw) + _rate_problems(raw)
+
+
+def _share_problems(raw: Mapping[str, Any]) -> list[str]:
+    everyone, own, first = raw.get("all_processes"), raw.get("processes", 1), raw.get("first_process", 0)
+    if everyone is None:
+        return ["`first_process` goes with `all_processes`"] if first else []
+    if not _is_number(everyone, int) or not 1 <= everyone <= 65_536:
+        return [f"`all_processes` must be a whole number from 1 to 65536, or null, is {everyone!r}"]
+    if not _is_number(own, int) or not _is_number(first, int) or first + own <= everyone:
+        return []  # what is no number is told elsewhere
+    return [f"`first_process` and `processes` come to {first + own}, beyond the {everyone} of `all_processes`"]
 
 
 def _rate_problems(raw: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,8 @@ class Config:
     growth_per_s: float | None = None  # hold: new connections
     lifetime: Literal["keep-alive", "per-request"] | int = "keep-alive"
     processes: int = 1
+    first_process: int = 0  # of a load that several clients make together: this one's first among all
+    all_processes: int | None = None  # of all of them; None: this client is the only one
     sources: tuple[str, ...] = ()
     warmup_s: float = 1.0
     window_s: float = 5.0
@@ -66,6 +68,16 @@ class Config:
     def requests_per_connection(self) -> int | None:
         """After how many requests a connection is given up for a new one; none: it is kept."""
         return 1 if self.lifetime == "per-request" else self.lifetime if isinstance(self.lifetime, int) else None
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """Its first process among all, and how many there are."""
+        return self.first_process, self.all_processes or self.processes
+
+    @property
+    def one_of_many(self) -> bool:
+        """Whether other clients make the rest of the load: the start is then theirs as well."""
+        return self.share[1] > self.processes
 
     @property
     def open_loop(self) -> bool:

@@ -103,6 +103,7 @@ class Crew:
 
     def _fork(self, work: Work) -> None:
         count, cpus, own_pid = self._config.processes, sorted(os.sched_getaffinity(0)), os.getpid()
+        first, everyone = self._config.share
         shutil.rmtree(self._folder / "workers", ignore_errors=True)  # a start that an earlier run left there
         gc.freeze()  # what is there now stays for good: no collection shall copy its pages
         for number, config in enumerate(shares(self._config)):
@@ -112,7 +113,7 @@ class Crew:
             pid = os.fork()
             if pid == 0:
                 become(own_pid, writes, {cpus[number]} if len(cpus) >= count else set(cpus))
-                carry_out(work, config, folder, Share(number, count))
+                carry_out(work, config, folder, Share(first + number, everyone))
             os.close(writes)
             worker = Worker(f"client process {number + 1} of {count}", pid, reads, folder)
             self._workers.append(worker)
@@ -121,7 +122,7 @@ class Crew:
     def _start(self) -> dict[str, Any]:
         """Give all of them the same start; the event that says which."""
         asked_ns = self._await_start() if self._config.wait_for_start else 0
-        start_ns = max(asked_ns, _clock() + _HAND_OVER_NS)
+        start_ns = asked_ns if self._config.one_of_many else max(asked_ns, _clock() + _HAND_OVER_NS)
         self._hand_out("start.json", json.dumps({"start_ns": start_ns}))
         self._until_all("started", _GRACE_S)
         said = [worker.told["started"] for worker in self._workers]

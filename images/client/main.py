@@ -39,14 +39,14 @@ def main(arguments: list[str]) -> int:
         if settings.processes > 1:
             crew.run(settings, folder, _work)
         else:
-            _make_load(settings, folder, Share())
+            _make_load(settings, folder, Share(*settings.share), alone=True)
 
     return _told(run)
 
 
 def _work(settings: config.Config, folder: Path, share: Share) -> int:
     """The whole life of one process among several."""
-    return _told(lambda: _make_load(settings, folder, share))
+    return _told(lambda: _make_load(settings, folder, share, alone=False))
 
 
 def _told(run: Callable[[], None]) -> int:
@@ -65,15 +65,15 @@ def _told(run: Callable[[], None]) -> int:
     return 0
 
 
-def _make_load(settings: config.Config, folder: Path, share: Share) -> None:
+def _make_load(settings: config.Config, folder: Path, share: Share, *, alone: bool) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_live(settings, folder, share))
+        runner.run(_live(settings, folder, share, alone=alone))
 
 
-async def _live(settings: config.Config, folder: Path, share: Share) -> None:
+async def _live(settings: config.Config, folder: Path, share: Share, *, alone: bool) -> None:
     """Run it; an error in any callback of the loop ends it, as a run that lost an event would count wrongly."""
     loop = asyncio.get_running_loop()
-    if share.of == 1:  # else a signal is the first process's to take, and the kernel ends this one with it
+    if alone:  # else a signal is the first process's to take, and the kernel ends this one with it
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, os._exit, 128 + number)
     life = asyncio.ensure_future(Run(settings, folder, loop, share).live())

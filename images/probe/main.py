@@ -1,9 +1,12 @@
 """The probe: watches the services of one host (docs/contract/README.md, "The probe").
 
-`main.py DIR` reads DIR/config.json, samples until SIGTERM or its deadline, and writes DIR/out/probe.json.
+`main.py DIR` reads DIR/config.json, samples until SIGTERM or its deadline, and writes DIR/out/probe.json. Once DIR/window.json
+is there it knows the window's edges, and takes a look at each by itself; the servers that are to mark them are sent a signal.
 """
 
+import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -23,10 +26,11 @@ PROC = "/proc"
 # A process in the way of what it measures: the interval grows where a sample is dear, so that sampling stays below
 # this share of one core however many processes there are.
 LARGEST_SHARE = 0.01
-EDGE = signal.SIGUSR1
+EDGE = MARK = signal.SIGUSR1  # asks the probe for an edge now; what a server is sent at an edge
 WEIGH = signal.SIGUSR2
 END = (signal.SIGTERM, signal.SIGINT)
 SIGNALS = (EDGE, WEIGH, *END)
+WINDOW_POLL_S = 0.01  # how often window.json is looked for, before it is there
 
 
 class Probe:
@@ -39,7 +43,11 @@ class Probe:
         own_network: str | None = None,
     ) -> None:
         self._watched_cpus = watched_cpus
+        marked = {name: target.pop("mark", False) for name, target in targets.items()}
         self._services = {name: _watch(**target) for name, target in targets.items()}
+        self._marked = [
+            handle for name in targets if marked[name] and (handle := _handle(targets[name]["pid"])) is not None
+        ]
         self._live = [service for service in self._services.values() if service is not None]
         self._host: list[dict[str, int | float]] = []
         self._own_network = own_network
@@ -52,7 +60,10 @@ class Probe:
         self._look_at_networks()
 
     def edge(self) -> None:
-        """A whole look at everything, kept apart."""
+        """A whole look at everything, kept apart, and a mark of each server that keeps counts."""
+        for handle in self._marked:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, MARK)
         self._look(lambda service, table: service.edge(table))
         self._look_at_networks()
 
@@ -101,22 +112,55 @@ def _watch(pid: int, cgroup: bool, port: int | None = None) -> Service | None:
         return None
 
 
-def watch(probe: Probe, interval_s: float, deadline: float) -> None:
-    """Sample until the end: on time, and at once when a signal asks."""
+def _handle(pid: int) -> int | None:
+    """A handle on a process, which cannot come to mean another one; None where it has ended already."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+class Edges:
+    """When the window begins and ends, once that is known."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = False
+        self._left: list[float] = []  # seconds of CLOCK_MONOTONIC
+
+    def next_look(self) -> float:
+        """When the next edge is, or when to look again whether it is known."""
+        if not self._known and self._path.exists():
+            told = json.loads(self._path.read_text())
+            self._left, self._known = [told["start_ns"] / 1e9, told["end_ns"] / 1e9], True
+        if not self._known:
+            return time.monotonic() + WINDOW_POLL_S
+        return self._left[0] if self._left else math.inf
+
+    def due(self) -> bool:
+        """Whether an edge is due now; it is then no more."""
+        if not self._left or time.monotonic() < self._left[0]:
+            return False
+        self._left.pop(0)
+        return True
+
+
+def watch(probe: Probe, edges: Edges, interval_s: float, deadline: float) -> None:
+    """Sample until the end: on time, at the edges, and at once when a signal asks."""
     next_at = time.monotonic()
     while (now := time.monotonic()) < deadline:
-        told = signal.sigtimedwait(SIGNALS, max(0.0, min(next_at, deadline) - now))
-        if told is None and time.monotonic() >= next_at:
+        told = signal.sigtimedwait(SIGNALS, max(0.0, min(next_at, edges.next_look(), deadline) - now))
+        if edges.due() or (told is not None and told.si_signo == EDGE):
+            probe.edge()
+            say({"event": "edge", "at_ns": time.monotonic_ns()})
+        elif told is None and time.monotonic() >= next_at:
             used = time.process_time()
             probe.sample()
             cost_s = time.process_time() - used
             next_at = max(next_at + interval_s, time.monotonic() + cost_s / LARGEST_SHARE)
-        elif told is not None and told.si_signo in END:
+        if told is not None and told.si_signo in END:
             return
-        elif told is not None and told.si_signo == EDGE:
-            probe.edge()
-            say({"event": "edge", "at_ns": time.monotonic_ns()})
-        elif told is not None:
+        if told is not None and told.si_signo == WEIGH:
             probe.weigh()
             say({"event": "memory", "at_ns": time.monotonic_ns()})
 
@@ -144,7 +188,7 @@ def main(folder: Path) -> int:
         say({"event": "error", "message": str(error)})
         return 1
     say({"event": "ready"})
-    watch(probe, config["interval_s"], started + config["deadline_s"])
+    watch(probe, Edges(folder / "window.json"), config["interval_s"], started + config["deadline_s"])
     write_report(folder / "out", probe.report())
     return 0
 

@@ -149,6 +149,7 @@ class Accounts:
             "life_unknown": totals.life_unknown,
             "bytes_received": totals.bytes_received,
             "per_100ms": totals.per_slice.tolist(),
+            "errors_per_100ms": totals.errors_per_slice.tolist(),
             "phases": self._phases(),
             "mix": [_mix_share(tally) for tally in totals.kinds],
             "growth": self._grown(),

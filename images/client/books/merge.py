@@ -137,7 +137,7 @@ _REPORT: Mapping[str, _Merge] = {
     ),
     **dict.fromkeys(("schedule", "connections_lost", "connections_unclosed"), _sum_if_known),
     "errors": _by_name,
-    "per_100ms": _each(sum),
+    **dict.fromkeys(("per_100ms", "errors_per_100ms"), _each(sum)),
     "processes": _concatenated,
     "phases": _each(_PHASE),
     "mix": _each(_MIX_SHARE),

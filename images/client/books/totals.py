@@ -51,6 +51,7 @@ class Totals:
         self.bytes_received = 0
         slices = -(-(window.end_ns - window.start_ns) // _SLICE_NS)
         self.per_slice: Ints = np.zeros(slices, np.int64)
+        self.errors_per_slice: Ints = np.zeros(slices, np.int64)
         self._asked = np.zeros(slots + 1, np.bool_)
         self._served = np.zeros(slots + 1, np.bool_)
         self._in_flight_ns: Ints = np.zeros(slots + 1, np.int64)
@@ -116,10 +117,15 @@ class Totals:
         ended = requests.ended[right]
         self.completed_in_window += len(ended)
         self.residence_ns += int((ended - requests.sent[right]).sum())
-        slices = (ended - self.window.start_ns) // _SLICE_NS
-        self.per_slice += np.bincount(slices, minlength=len(self.per_slice))
+        self.per_slice += self._by_slice(ended)
+        self.errors_per_slice += self._by_slice(requests.ended[inside & ~requests.right])
         if self.phases:
             self.completed_in_phase += np.bincount(self.parts.of(ended), minlength=self.parts.count)
+
+    def _by_slice(self, times: Ints) -> Ints:
+        """How many of these, all within the window, lie in each slice of it."""
+        counts: Ints = np.bincount((times - self.window.start_ns) // _SLICE_NS, minlength=len(self.per_slice))
+        return counts
 
     def _fold_in_flight(self, requests: Ended) -> None:
         """Time in flight, clipped to the window; from the actual send, so a request never sent has none."""

@@ -1,0 +1,64 @@
+"""What the rest of the harness knows of a host that it reaches from afar; SSH itself is behind it (harness/hosts/ssh.py)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from paramiko import Transport
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a command."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """How far a host's CLOCK_MONOTONIC is ahead of the controller's: host time = controller time + offset."""
+
+    offset_ns: int = 0
+    error_ns: int = 0  # it lies within offset ± error: half of the shortest round trip seen
+
+    def on_host(self, controller_ns: int) -> int:
+        """An instant of the controller's clock, on the host's."""
+        return controller_ns + self.offset_ns
+
+    def on_controller(self, host_ns: int) -> int:
+        """An instant of the host's clock, on the controller's."""
+        return host_ns - self.offset_ns
+
+
+class Connection(Protocol):
+    """A host that is reached from afar. Safe to use from several threads; reconnects by itself where it was lost."""
+
+    @property
+    def name(self) -> str:
+        """The host's name in the inventory."""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", as_root: bool = False) -> Done:
+        """Run a command and wait for its end; its words reach the program as they are, no shell interprets them.
+
+        Args:
+            argv: the command and its arguments.
+            timeout_s: for all of it, connecting included.
+            stdin: what it is given to read.
+            as_root: through `sudo -n` where the user is not root.
+
+        Raises:
+            HostError: the host cannot be reached, refuses, or did not end the command in time; the host's name is in it.
+        """
+
+    def transport(self) -> "Transport":
+        """The live SSH transport, connected anew where it was lost.
+
+        Raises:
+            HostError: the host cannot be reached.
+        """
+
+    def close(self) -> None:
+        """Let go of it; what still runs there is not touched."""
