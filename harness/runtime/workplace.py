@@ -46,11 +46,16 @@ def discard_folder(folder: Path) -> None:
 
 def removable_folders(workplace: Path, owner: Owner) -> Iterator[Path]:
     """Folders that this owner made, or that a dead one left behind."""
+    return (folder for folder, labels in service_folders(workplace) if owner.may_remove(labels))
+
+
+def service_folders(workplace: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """Every service's folder, and who owns it."""
     with contextlib.suppress(FileNotFoundError):
         for folder in sorted(workplace.iterdir()):
             labels = _labels(folder)
-            if labels is not None and owner.may_remove(labels):
-                yield folder
+            if labels is not None:
+                yield folder, labels
 
 
 def _labels(folder: Path) -> Mapping[str, str] | None:
