@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from harness.blocks import Blocks, not_needed
-from harness.errors import ResultError
+from harness.errors import ResultError, SpecError
 from harness.plan import Plan, PlannedTrial
 from harness.result import TrialResult
+from harness.spec.document import read_document
+from harness.spec.inventory import Inventory
+from harness.spec.problems import Problems
 from harness.store import read_blocks, read_environment, read_plan, read_trial
 
 COUNTED = ("ok", "marked")
@@ -44,6 +49,7 @@ class Run:
     strays: tuple[str, ...] = ()  # folders of trials that the plan does not hold
     blocks: Blocks = field(default_factory=Blocks)  # what was decided about further blocks
     damaged: str = ""  # why these decisions cannot be read
+    inventory: Inventory | None = None  # the hosts it ran on; None: this machine, or it cannot be read
 
 
 def read_run(folder: Path) -> Run:
@@ -64,6 +70,7 @@ def read_run(folder: Path) -> Run:
         strays=_strays(folder, {planned.id for planned in plan.trials}),
         blocks=blocks,
         damaged=damaged,
+        inventory=_inventory(folder),
     )
 
 
@@ -113,6 +120,17 @@ def _blocks(folder: Path) -> tuple[Blocks, str]:
         return read_blocks(folder), ""
     except ResultError:
         return Blocks(), "blocks.json is damaged, or of a newer format"
+
+
+def _inventory(folder: Path) -> Inventory | None:
+    """The hosts and their prices; nothing that a trial rests on, so a damaged file hinders no report."""
+    path = folder / "inventory.yaml"
+    if not path.is_file():
+        return None
+    try:
+        return Inventory.model_validate(read_document(path, Problems(str(path)), "an inventory").plain())
+    except (SpecError, ValidationError):
+        return None
 
 
 def _environment(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,237 @@
+"""What a run says of one server and of many: capacity by number of servers, efficiency, the law, the point held out of it.
+
+Points that differ in nothing but `servers` (a factor of its own, or levels that set it beside other keys) make one
+curve. Its values are capacities where capacity was searched for, else throughputs of a closed loop at saturation; an
+open load shows what was offered, and makes none.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from harness.analysis.scaling import SIZES_TO_HOLD_OUT, Fit, Observation, Span, fit, growth
+from harness.analysis.statistics import Estimate, estimate, ratio
+from harness.analysis.study import Point, Row, Study
+from harness.spec.traffic import Slo
+
+TRIANGLE = 1 - math.sqrt(0.05)
+"""The difference of two values that lie anywhere in intervals of the same width is smaller in 95 of 100 cases, in widths."""
+
+Value = tuple[float, float | None]
+"""What a run found, and the lowest rate above it that failed, where there is one; requests/s."""
+
+Reader = Callable[[Row], Value | None]
+"""Takes the value of a run that counts; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Capacity per server over that of the fewest servers, paired by block."""
+
+    value: float
+    low: float | None  # the 95 % interval, what the searches left open included; None with fewer than 3 blocks
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Size:
+    """One number of servers."""
+
+    servers: int
+    points: tuple[Point, ...]
+    found: Estimate | None  # None: no run that counts has a value
+    efficiency: Efficiency | None
+    without: int  # runs that count and have no value: none met the SLO, or the client gave out
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Its runs that count."""
+        return tuple(row for point in self.points for row in point.counted)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The largest number of servers, and what the fit to all others foretold of it."""
+
+    servers: int
+    value: float  # mean of its runs
+    fit: Fit
+    prediction: Span | None
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether it lies where it was foretold; None without an interval."""
+        return None if self.prediction is None else self.prediction.low <= self.value <= self.prediction.high
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One side of the experiment by number of servers."""
+
+    name: str  # the levels that set it apart from other curves; empty: it is the only one
+    model: str
+    metric: str  # `capacity_rps` or `throughput_rps`
+    slo: Slo
+    sizes: tuple[Size, ...]  # by number of servers
+    observations: tuple[Observation, ...]
+    fit: Fit | None  # through all of them
+    held_out: HeldOut | None
+    superlinear: bool  # capacity grows faster than the number of servers, which the law does not know
+
+    @property
+    def measured(self) -> tuple[Size, ...]:
+        """The sizes that have a value."""
+        return tuple(size for size in self.sizes if size.found is not None)
+
+    @property
+    def most(self) -> int:
+        """The largest number of servers that has a value; 0: none has."""
+        return max((size.servers for size in self.measured), default=0)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether it is about more than one server by itself."""
+        return any(size.servers > 1 for size in self.sizes)
+
+
+def curves(study: Study, read: Reader | None = None) -> tuple[Curve, ...]:
+    """Every curve of a run, in the order of the spec's levels.
+
+    Args:
+        study: the run.
+        read: another way to take a run's value; by default what its kind of load is about.
+    """
+    points = [point for point in study.points if _told(point)]
+    found = (_curve(study, name, list(group), read) for name, group in _groups(study, points))
+    return tuple(curve for curve in found if curve.sizes)
+
+
+def _told(point: Point) -> bool:
+    """Whether it says how much is held: nothing is broken on purpose, and the load goes to the limit."""
+    trial = point.rows[0].planned.trial
+    return (point.searched or point.closed) and not trial.faults and point.fault == "none"
+
+
+def servers_of(point: Point) -> int:
+    """How many servers its trials have."""
+    return point.rows[0].planned.trial.servers
+
+
+def balancer_of(point: Point) -> str:
+    """What stands before them."""
+    return point.rows[0].planned.trial.balancer
+
+
+def _groups(study: Study, points: Sequence[Point]) -> Iterable[tuple[str, Iterable[Point]]]:
+    """The points of each curve, with the levels that tell it from the others."""
+    names = [name for name in study.run.plan.factors if not _carries_servers(name, points)]
+    keys = [tuple(point.factors[name] for name in names) for point in points]
+    varied = [at for at in range(len(names)) if len({key[at] for key in keys}) > 1]
+    order: dict[tuple[str, ...], list[Point]] = {}
+    for point, key in zip(points, keys, strict=True):
+        order.setdefault((*(key[at] for at in varied), point.rows[0].planned.trial.model_name), []).append(point)
+    for (*labels, model), group in order.items():
+        for balancer, part in _by_balancer(group).items():
+            yield ", ".join([*labels, *([balancer] if balancer else [])]) or ("" if len(order) == 1 else model), part
+
+
+def _by_balancer(points: Sequence[Point]) -> dict[str, list[Point]]:
+    """Several points with the same number of servers are told apart by what stands before them."""
+    several = sorted({balancer_of(point) for point in points} - {"none"})
+    if len({servers_of(point) for point in points}) == len(points) or len(several) < 2:
+        return {"": list(points)}
+    return {kind: [point for point in points if balancer_of(point) in (kind, "none")] for kind in several}
+
+
+def _carries_servers(name: str, points: Sequence[Point]) -> bool:
+    """Whether the number of servers changes along this factor, all others being the same."""
+
+    def rest(point: Point) -> list[tuple[str, str]]:
+        return sorted((other, label) for other, label in point.factors.items() if other != name)
+
+    groups = groupby(sorted(points, key=rest), key=rest)
+    return any(len({servers_of(point) for point in group}) > 1 for _, group in groups)
+
+
+def _curve(study: Study, name: str, points: Sequence[Point], read: Reader | None) -> Curve:
+    first, seed = points[0].rows[0].planned.trial, study.run.plan.experiment.seed
+    searched = points[0].searched
+    taken = read or (capacity_of if searched else throughput_of)
+    sizes = sorted({servers_of(point) for point in points})
+    runs = {
+        (n, row.planned.block): taken(row) for n in sizes for p in points if servers_of(p) == n for row in p.counted
+    }
+    found = tuple(Observation(n, block, *value) for (n, block), value in runs.items() if value is not None)
+    grown = growth(found) if len({one.servers for one in found}) > 1 else None
+    return Curve(
+        name=name,
+        model=first.model_name,
+        metric="capacity_rps" if searched else "throughput_rps",
+        slo=first.slo,
+        sizes=tuple(_size(n, points, found, runs, seed) for n in sizes),
+        observations=found,
+        fit=fit(found, seed),
+        held_out=_held_out(found, seed),
+        superlinear=grown is not None and grown.low > 0,
+    )
+
+
+def _size(
+    servers: int,
+    points: Sequence[Point],
+    found: Sequence[Observation],
+    runs: dict[tuple[int, int], Value | None],
+    seed: int,
+) -> Size:
+    return Size(
+        servers=servers,
+        points=tuple(point for point in points if servers_of(point) == servers),
+        found=estimate([one.value for one in found if one.servers == servers], seed),
+        efficiency=_efficiency(servers, found, seed),
+        without=sum(value is None for (n, _), value in runs.items() if n == servers),
+    )
+
+
+def _efficiency(servers: int, found: Sequence[Observation], seed: int) -> Efficiency | None:
+    """By block, on the logarithm; what the searches left open is added in quadrature."""
+    fewest = min((one.servers for one in found), default=servers)
+    own, base = ({o.block: o for o in found if o.servers == n} for n in (servers, fewest))
+    both = sorted(own.keys() & base.keys())
+    each = ratio([(own[block].value / servers, base[block].value / fewest) for block in both], seed)
+    if each is None:
+        return None
+    if each.low is None or each.high is None or servers == fewest:
+        return Efficiency(each.ratio, each.low, each.high)
+    open_ = max(_width(by[block]) for by in (own, base) for block in both) * TRIANGLE
+    below = math.hypot(math.log(each.ratio / each.low), open_)
+    above = math.hypot(math.log(each.high / each.ratio), open_)
+    return Efficiency(each.ratio, each.ratio * math.exp(-below), each.ratio * math.exp(above))
+
+
+def _width(one: Observation) -> float:
+    return math.log(one.above / one.value) if one.above is not None and one.above > one.value else 0.0
+
+
+def _held_out(found: Sequence[Observation], seed: int) -> HeldOut | None:
+    """From 5 numbers of servers on."""
+    sizes = sorted({one.servers for one in found})
+    rest = fit([one for one in found if one.servers != sizes[-1]], seed) if len(sizes) >= SIZES_TO_HOLD_OUT else None
+    if rest is None:
+        return None
+    values = [one.value for one in found if one.servers == sizes[-1]]
+    return HeldOut(sizes[-1], math.fsum(values) / len(values), rest, rest.prediction(sizes[-1]))
+
+
+def capacity_of(row: Row) -> Value | None:
+    """The interval that a search found; None where no rate met the SLO, or the client ended it: that says "at least"."""
+    found = row.result.capacity if row.result is not None else None
+    if found is None or not found.low_rps or found.ended == "client gave out":
+        return None
+    return found.low_rps, found.high_rps
+
+
+def throughput_of(row: Row) -> Value | None:
+    """The throughput of a closed loop."""
+    value = row.values["throughput_rps"]
+    return (value, None) if value else None
