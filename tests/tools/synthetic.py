@@ -17,6 +17,7 @@ from harness.plan import Plan, PlannedTrial
 from harness.raw import ClientReport
 from harness.result import CoreLoad, State, TrialResult, Verdict
 from harness.spec.experiment import Experiment, Repeats, Trial
+from tests.tools.synthetic_cluster import clustered, search_of
 from tests.tools.synthetic_server import server_of, usage_of
 
 WINDOW_S = 2.0
@@ -61,6 +62,10 @@ class Shape:
     fault: str = "none"  # set off in every trial
     lost: Mapping[str, int] = field(default_factory=dict)  # model: connections lost to it
     requests: int = 4_000  # at most so many entries in each histogram
+    base: Mapping[str, Any] = field(default_factory=dict)  # further keys of the trial
+    resolution: float = 0.0  # of searches for capacity: they try rates on a grid as fine; 0: as their spread says
+    hosts: int = 0  # the run went over so many, `host-1` …
+    crooked: float = 0.0  # server-1 gets as much more than its share
 
 
 def make_run(folder: Path, shape: Shape | None = None, environment: Mapping[str, Any] | None = None) -> Path:
@@ -124,7 +129,11 @@ def _trial(factors: Mapping[str, str], shape: Shape) -> Trial:
     load |= {"kind": shape.kind, "rate": "1000/s" if shape.kind == "open" else None}
     load |= {"lifetime": factors.get("load.lifetime", "keep-alive")}
     fault = factors.get("handler.fault", shape.fault)
-    return Trial.model_validate({"load": load, "handler": {"cpu": "50 us", "fault": fault}})
+    cluster: dict[str, Any] = {name: factors[name] for name in ("balancer",) if name in factors}
+    cluster |= {"servers": int(factors["servers"])} if "servers" in factors else {}
+    slo = {"slo": {"p99": "100 ms", "errors": "0.1 %"}} if shape.kind == "capacity" else {}
+    handler = {"cpu": "50 us", "fault": fault}
+    return Trial.model_validate({"load": load, "handler": handler, **slo, **shape.base, **cluster})
 
 
 def _environment(shape: Shape) -> dict[str, Any]:
@@ -153,8 +162,10 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
     rate = shape.speed(planned.factors) * shape.pace(planned.block) * chance.lognormvariate(0, shape.spread)
     rate *= (shape.canary or 1.0) if planned.canary else 1.0
     failed = state in ("failed", "void")
+    searched = search_of(planned.trial, rate, shape.resolution) if shape.kind == "capacity" else None
+    rate = searched.low_rps or rate if searched is not None else rate
     client = None if failed else _client(planned, shape, rate, chance)
-    return TrialResult(
+    made = TrialResult(
         **planned.model_dump(include={"id", "point", "repeat", "block", "order", "factors"}),
         trial=planned.trial,
         runtime="process" if shape.runtime == "process" else "docker",
@@ -163,6 +174,7 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
         started=f"2026-01-01T12:{planned.order // 60 % 60:02d}:{planned.order % 60:02d}+00:00",
         elapsed_s=3.0 + (overhead := 1.2 + chance.random() * 0.4),
         overhead_s=overhead,
+        capacity=None if failed else searched,
         client=client,
         servers={} if client is None else {"server": server_of(planned, client)},
         usage={} if client is None else {"server": usage_of(planned, client, chance)},
@@ -177,6 +189,8 @@ def make_result(planned: PlannedTrial, shape: Shape) -> TrialResult:
         if failed
         else Verdict(limited_by="server cpu", evidence="server CPU 99% of its cores, client CPU 60% of its core"),
     )
+    spread_out = planned.trial.servers > 1 or planned.trial.balancer != "none" or shape.hosts
+    return clustered(made, shape.hosts, shape.crooked) if spread_out else made
 
 
 _REASONS = {
