@@ -19,9 +19,9 @@ while IFS='=' read -r key value; do
 done < /etc/os-release
 
 if [ -d /run/systemd/system ]; then say init systemd; elif have service; then say init service; else say init none; fi
-if [ -e /.dockerenv ] || [ -e /run/.containerenv ] || tr '\0' '\n' < /proc/1/environ 2> /dev/null | grep -q '^container='; then
-    say container yes
-fi
+# The kernel numbers its first PID namespace so, always; in any other this is a container, and shares the kernel.
+own=$(readlink /proc/self/ns/pid)
+if [ "$own" != 'pid:[4026531836]' ]; then say container yes; fi
 for name in python3 docker dockerd apt-get; do
     if have $name; then say command $name; fi
 done
@@ -36,6 +36,7 @@ for comm in /proc/[0-9]*/comm; do
     read -r name < "$comm" || continue
     case $name in
         dockerd | containerd)
+            [ "$(readlink "${comm%comm}ns/pid")" = "$own" ] || continue # one within a container is not this host's
             limit=$(sed -n 's/^Max open files *[^ ]* *\([^ ]*\).*/\1/p' "${comm%comm}limits") && say "limit.$name" "$limit"
             ;;
     esac
