@@ -101,6 +101,31 @@ def report(
 
 
 @app.command()
+def advise(
+    rate: Annotated[str, typer.Option("--rate", help="The rate that is to be held, such as `1000/s`.")],
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="Name of an experiment that searched for capacity.")
+    ] = "cluster",
+    slo: Annotated[
+        str | None,
+        typer.Option("--slo", help="What is good enough (`p99<50ms,errors<0.1%`); what was measured by default."),
+    ] = None,
+    headroom: Annotated[str, typer.Option("--headroom", help="Share to be held beyond the rate.")] = "20 %",
+    run: Annotated[str | None, typer.Option("--run", metavar="RUN", help="A run's id; the newest by default.")] = None,
+    results: ResultsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Say how many servers a demand takes, from stored results. Exit code 3: nothing that was measured answers."""
+    from harness.advise import answer_demand, demand_of
+
+    demand = demand_of(rate, headroom, slo)
+    answer = answer_demand(_places(results).results, name, run, demand)
+    for line in [json.dumps(answer.as_json())] if as_json else answer.lines():
+        typer.echo(line)
+    raise typer.Exit(EXIT_DONE if answer.answered else EXIT_CANNOT_RUN)
+
+
+@app.command()
 def serve(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder of images/.")],
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the loopback address.")],

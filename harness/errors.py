@@ -35,6 +35,10 @@ class ResultError(HarnessError):
     exit_code = EXIT_BAD_INPUT
 
 
+class NothingMeasured(HarnessError):  # noqa: N818 - the name says it
+    """No stored run answers what is asked."""
+
+
 class HostError(HarnessError):
     """A host cannot do what the plan needs."""
 

@@ -42,7 +42,7 @@ MOST_SERVERS = 1_024
 """As far as a law is followed."""
 
 WORTH = 0.5
-"""Adding a server pays while it brings as much of what a single one holds."""
+"""Adding a server pays while it brings as much of what a single one holds; sentences say `half`."""
 
 _SETS = ((0,), (0, 1), (0, 2), (0, 1, 2))
 """Which of a, b, c are not at their bound."""
@@ -139,6 +139,12 @@ class Fit:
     def prediction(self, servers: float) -> Span | None:
         """Where a new run with N servers falls in 19 of 20 cases: the law's own interval and the spread of runs."""
         return None if self.draws is None else _quantiles(_curves(self.draws, servers) * self.draws[:, 3])
+
+    def efficiency(self, servers: float) -> Span | None:
+        """The interval of `Law.efficiency`."""
+        if self.draws is None:
+            return None
+        return _quantiles(_curves(self.draws, servers) / (self.draws[:, 0] * servers))
 
     def pays_to(self) -> Span | None:
         """The interval of `Law.pays_to`; infinite where it lies beyond `MOST_SERVERS`."""

@@ -13,13 +13,13 @@ from harness.spec.explain import as_options
 from harness.spec.foreign import RunningServer
 from harness.spec.rules import contradictions
 from harness.spec.traffic import Load, Request, Slo
+from harness.spec.words import limits_of
 
 _OPTION = re.compile(r"^--(url|path|headers|mix|rates|sources|p[0-9_]+|errors)\b[0-9.a-z]*")
 _CALLED = {"url": "URL", "path": "URL", "headers": "--header", "rates": "--rate", "sources": "--source"}
 _KEY = re.compile(r"`(?:load|request)\.([a-z_]+)`")
 _KIND = re.compile(r"`load\.kind: ([a-z]+)`(?: or `([a-z]+)`)?")
 _AS_OPTION = {"closed": "no `--rate`", "open": "`--rate`", "hold": "`--hold`", "capacity": "`--capacity`"}
-_LIMIT = re.compile(r"\s*(p[0-9]+(?:[._][0-9]+)?|errors)\s*<=?\s*(.+?)\s*")
 _MIXED = re.compile(r"\s*(?P<weight>[0-9.]+)\s+(?P<method>[A-Za-z]+)\s+(?P<path>\S+)(?:\s+(?P<body>.+?))?\s*")
 
 
@@ -72,7 +72,7 @@ def trial_of(
             },
         ),
         "model": (RunningServer, {"url": origin, "ca": ca, "insecure": insecure}),
-        "slo": (Slo, _limits(slo, problems)),
+        "slo": (Slo, limits_of(slo, problems)),
     }
     parts: dict[str, Record] = {}
     for part, (kind, words) in asked.items():
@@ -134,19 +134,3 @@ def _mix(words: Sequence[str], problems: list[str]) -> list[Mapping[str, Any]]:
         body = {"body": found["body"]} if found["body"] else {}
         kinds.append({"weight": weight, "method": found["method"].upper(), "path": found["path"], **body})
     return kinds
-
-
-def _limits(words: str | None, problems: list[str]) -> dict[str, object]:
-    """`p99<50ms,errors<0.1%`."""
-    limits: dict[str, object] = {}
-    for word in words.split(",") if words else ():
-        found = _LIMIT.fullmatch(word)
-        name = found[1].replace(".", "_") if found else ""
-        if found is None or name not in Slo.model_fields:
-            known = ", ".join(field.replace("_", ".") for field in Slo.model_fields)
-            problems.append(f"--slo {word[:60]!r}: not a limit; write NAME<LIMIT, such as `p99<50ms` (names: {known})")
-        elif name in limits:
-            problems.append(f"--slo {word[:60]!r}: a second limit of the same; keep one of them")
-        else:
-            limits[name] = found[2]
-    return limits
