@@ -18,6 +18,7 @@ from harness.conformance import CHECKS
 from harness.conformance import State as ConformanceState
 from harness.result import Check, Culprit, State
 from harness.spec.experiment import Experiment
+from harness.spec.inventory import Inventory
 from harness.spec.metrics import METRICS
 from harness.spec.model import Model
 from tests.docs.documents import ROOT, user_documentation
@@ -119,6 +120,11 @@ def test_every_key_of_a_spec(key: str) -> None:
 @pytest.mark.parametrize("key", sorted(set(spec_keys(Model))))
 def test_every_key_of_a_model(key: str) -> None:
     assert re.search(rf"`([a-z_]+\.)*{key}`", user_documentation())
+
+
+@pytest.mark.parametrize("key", sorted(set(spec_keys(Inventory))))
+def test_every_key_of_an_inventory(key: str) -> None:
+    assert re.search(rf"`([A-Za-z_]+\.)*{key}`", (ROOT / "docs" / "hosts.md").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(artefacts()))

@@ -21,6 +21,7 @@ from harness.result import TrialResult
 from harness.spec.catalogue import load_models
 from harness.spec.experiment import Experiment, LevelSet, Scalar
 from harness.spec.foreign import ReadyImage, RunningServer
+from harness.spec.inventory import Inventory, InventoryHost
 from harness.spec.metrics import METRICS
 from harness.spec.model import Difference, Model, Option
 from harness.spec.quantities import Between, Duration, Quantity, Rate, Size
@@ -38,6 +39,14 @@ def spec_keys() -> str:
         if path == "base.model":
             lines += [_spec_row(f"{path}.{key}", field) for key, field in _server_fields().items()]
     lines += [_spec_row(f"factors.….{path}", field) for path, field in _fields(LevelSet, "")]
+    return "\n".join(lines)
+
+
+def inventory_keys() -> str:
+    """Every key of an inventory: type, default, meaning."""
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for prefix, record in (("", Inventory), ("hosts.NAME.", InventoryHost)):
+        lines += [_spec_row(path, field) for path, field in _fields(record, prefix)]
     return "\n".join(lines)
 
 
@@ -211,6 +220,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if default is None or isinstance(default, bool):
         return {None: "`null`", True: "`true`", False: "`false`"}[default]
+    if isinstance(default, tuple) and all(isinstance(entry, str) for entry in default):
+        return f"`[{', '.join(default)}]`"
     return f"`{default}`"
 
 

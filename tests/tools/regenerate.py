@@ -34,6 +34,7 @@ CONTRACT: dict[str, type[BaseModel]] = {
 TABLES: dict[str, Callable[[], str]] = {
     "spec-keys": reference.spec_keys,
     "model-keys": reference.model_keys,
+    "inventory-keys": reference.inventory_keys,
     "quantities": reference.quantities,
     "checks": reference.checks,
     "trial-record": reference.trial_record,
@@ -44,7 +45,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "models": reference.models,
     "quickstart": lambda: f"```yaml\n{(ROOT / 'experiments/quickstart.yaml').read_text()}```",
 }
-PAGES = ("docs/spec.md", "docs/results.md", "docs/conformance.md", "docs/models.md")
+PAGES = ("docs/spec.md", "docs/results.md", "docs/conformance.md", "docs/models.md", "docs/hosts.md")
 _SECTION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
