@@ -130,12 +130,21 @@ def test_an_engine_without_containers_is_started_again_for_its_new_limit() -> No
 
 
 def test_an_engine_that_is_installed_and_stopped_is_started_not_installed() -> None:
-    host = replace(recorded(ENGINE), engine=None, enabled=False, limits={"session": OPEN_FILES})
+    host = replace(recorded(ENGINE), engine=None, limits={"session": OPEN_FILES})
     assert words(plan_for(host)) == ["start and enable the engine"]
 
 
+def test_an_engine_that_does_not_start_with_the_host_is_enabled() -> None:
+    host = replace(recorded(ENGINE), units={"docker": "disabled"}, limits={})
+    assert words(plan_for(host)) == ["start and enable the engine"]
+
+
+def test_an_engine_that_is_no_service_of_systemds_is_left_as_it_is() -> None:
+    assert words(plan_for(replace(recorded(ENGINE), units={}, running=0))) == []
+
+
 def test_the_command_docker_is_installed_where_only_that_is_missing_and_is_a_package_of_its_own() -> None:
-    host = said(DEBIAN, "command dockerd", "command python3", "limit.dockerd 1048576", "enabled enabled")
+    host = said(DEBIAN, "command dockerd", "command python3", "limit.dockerd 1048576")
     assert "install docker-cli" in words(plan_for(host))
 
 

@@ -26,7 +26,7 @@ tail -n 1 /var/log/dockerd.log; exit 1"""
 
 def engine_steps(host: HostState) -> Iterator[Step]:
     """Start and enable it; start it anew where its limits have just been raised and nothing runs in it."""
-    if host.engine is None or (host.init == "systemd" and not host.enabled):
+    if host.engine is None or host.units.get("docker") == "disabled":
         yield _start(host)
     elif (low := _low(host)) and not host.running:
         restart = Command(("systemctl", "restart", *low), START_S)
@@ -63,5 +63,5 @@ def _low(host: HostState) -> tuple[str, ...]:
     if host.engine is None or host.init != "systemd" or not host.raises_open_files:
         return ()
     daemons = {"containerd": "containerd", "docker": "dockerd"}
-    limits = {unit: host.limits.get(daemon) for unit, daemon in daemons.items()}
+    limits = {unit: host.limits.get(daemon) for unit, daemon in daemons.items() if unit in host.units}
     return tuple(unit for unit, limit in limits.items() if limit is not None and limit < OPEN_FILES)

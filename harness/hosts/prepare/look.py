@@ -45,7 +45,7 @@ class HostState:
     commands: frozenset[str]  # of python3, docker, dockerd, apt-get
     engine: str | None  # version of the engine that answers
     running: int  # containers
-    enabled: bool  # the engine starts when the host does
+    units: Mapping[str, str]  # of docker and containerd those that systemd knows: enabled, disabled, …
     limits: Mapping[str, int | None]  # hard limit of open files of dockerd, containerd, session; None: no limit
     raises_open_files: bool  # root may raise that limit
     cloud_init: str | None
@@ -97,7 +97,7 @@ def state_of(name: str, done: Done) -> HostState:
         commands=commands,
         engine=said.get("engine"),
         running=int(said.get("running", "0")),
-        enabled=said.get("enabled", "").startswith("enabled"),
+        units={key.removeprefix("unit."): value for key, value in lines if key.startswith("unit.")},
         limits=limits,
         raises_open_files="raises" in said,
         cloud_init=said.get("cloud-init"),

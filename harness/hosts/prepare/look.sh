@@ -31,7 +31,12 @@ if have docker && version=$(timeout 10 docker version --format '{{.Server.Versio
     say engine "$version"
     say running "$(timeout 10 docker ps -q | wc -l)"
 fi
-if [ -d /run/systemd/system ]; then say enabled "$(systemctl is-enabled docker 2> /dev/null)"; fi
+if [ -d /run/systemd/system ]; then
+    for unit in docker containerd; do
+        state=$(systemctl is-enabled "$unit" 2> /dev/null) # nothing, or `not-found`, where there is no such unit
+        case $state in '' | not-found) ;; *) say "unit.$unit" "$state" ;; esac
+    done
+fi
 for comm in /proc/[0-9]*/comm; do
     read -r name < "$comm" || continue
     case $name in

@@ -121,8 +121,8 @@ def _units(host: HostState) -> Iterator[Step]:
         return
     for unit, path in UNIT_FILES.items():
         limit = host.limits.get("dockerd" if unit == "docker" else unit, OPEN_FILES)
-        new = unit == "docker" and "dockerd" not in host.commands
-        if new or path in host.files or (limit is not None and limit < OPEN_FILES):
+        low = unit in host.units and limit is not None and limit < OPEN_FILES
+        if low or path in host.files or (unit == "docker" and "dockerd" not in host.commands and host.engine is None):
             reload = Command(("systemctl", "daemon-reload"))
             yield from write_step(host, path, _UNIT, "open files of containers that ask for no number", reload)
 
