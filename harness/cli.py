@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import EXIT_CANNOT_RUN, EXIT_DONE, EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, HarnessError, SpecError
+from harness.testbed.cli import app as testbed
 
 if TYPE_CHECKING:
     from harness.experiment import Outcome
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(testbed, name="testbed")
 
 
 class RuntimeName(StrEnum):
@@ -104,7 +106,7 @@ def report(
 def advise(
     rate: Annotated[str, typer.Option("--rate", help="The rate that is to be held, such as `1000/s`.")],
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Name of an experiment that searched for capacity.")
+        str, typer.Argument(metavar="NAME", help="Name of an experiment that searched for capacity.")
     ] = "cluster",
     slo: Annotated[
         str | None,

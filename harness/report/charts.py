@@ -43,6 +43,8 @@ class Panel:
     title: str
     means: tuple[dict[str, Any], ...]  # x, y, low, high, side, value, interval, runs, verdict, id
     runs: tuple[dict[str, Any], ...]  # x, y, side, state, id
+    law: tuple[dict[str, Any], ...] = ()  # x, y, side; low and high of the band around it, linear beside it
+    held_out: tuple[dict[str, Any], ...] = ()  # x, y, side
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Chart:
     panels: tuple[Panel, ...]
     left_out: int = 0  # panels beyond the most that are drawn
     identity: bool = False  # with the line y = x
+    fitted: bool = False  # with a law through the points, instead of lines between them
 
 
 def make_charts(study: Study) -> tuple[Chart, ...]:

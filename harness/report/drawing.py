@@ -112,6 +112,10 @@ def panel_data(chart: Chart, panel: Panel) -> dict[str, list[dict[str, Any]]]:
     data["counted"] = [run for run in panel.runs if run["state"] != "invalid"]
     for state in ("marked", "invalid"):
         data[state] = [run for run in panel.runs if run["state"] == state]
+    if chart.fitted:
+        data["law"] = list(panel.law)
+        data["band"] = [at for at in panel.law if at["low"] is not None]
+        data["held_out"] = list(panel.held_out)
     if chart.identity:
         data["identity"] = [{"x": end, "y": end} for end in chart.y.domain]
     return data
@@ -124,6 +128,11 @@ def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
     colour, shape = _colour(chart, style), _shape(chart)
     aside = 0 if chart.identity else 7  # single runs stand beside their mean
     layers = [on("identity").mark_line(strokeDash=[4, 4], color=style.invalid)] if chart.identity else []
+    if chart.fitted:
+        band = on("band").mark_area(opacity=0.15).encode(y=_y(chart.y, "low"), y2="high:Q", color=colour)
+        linear = on("law").mark_line(strokeDash=[4, 4], strokeWidth=1).encode(y=_y(chart.y, "linear"), color=colour)
+        layers += [band, linear, on("law").mark_line(strokeWidth=2).encode(color=colour)]
+        layers.append(on("held_out").mark_point(filled=False, size=260, strokeWidth=2).encode(color=colour))
     layers.append(
         on("counted")
         .mark_point(filled=True, size=14, opacity=0.5, xOffset=aside)
@@ -132,7 +141,7 @@ def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
     layers.append(
         on("bars").mark_rule(strokeWidth=2, opacity=0.7).encode(y=_y(chart.y, "low"), y2="high:Q", color=colour)
     )
-    if chart.x is not None and not chart.identity:
+    if chart.x is not None and not chart.identity and not chart.fitted:
         layers.append(on("means").mark_line(strokeWidth=2).encode(color=colour))
     layers.append(
         on("means")

@@ -26,15 +26,24 @@ def make_sections(study: Study) -> list[Section]:
 
 
 def _sections() -> tuple[Callable[[Study], Section | None], ...]:
+    from harness.report.balancers import balancers_section
     from harness.report.capacity import capacity_section
+    from harness.report.hosts import hosts_section
     from harness.report.kinds import kinds_section
+    from harness.report.limits import limits_section
     from harness.report.promise import promise_section
     from harness.report.rates import rates_section  # what makes a section knows its type
+    from harness.report.scaling import scaling_section
+    from harness.report.servers import servers_section
     from harness.report.slopes import slopes_section
     from harness.report.sureness import sureness_section
     from harness.report.why import why_section
 
     return (
+        scaling_section,
+        limits_section,
+        balancers_section,
+        servers_section,
         capacity_section,
         promise_section,
         rates_section,
@@ -42,4 +51,5 @@ def _sections() -> tuple[Callable[[Study], Section | None], ...]:
         why_section,
         slopes_section,
         sureness_section,
+        hosts_section,
     )

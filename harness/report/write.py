@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.cluster_frames import scaling_frame, servers_frame
 from harness.analysis.frames import csv_bytes, parquet_bytes, parts_frame, summary_frame, trials_frame
 from harness.analysis.study import Study, make_study
 from harness.report.answer import make_answer
@@ -13,6 +14,7 @@ from harness.report.charts import make_charts
 from harness.report.markdown import render_markdown
 from harness.report.page import render_page
 from harness.report.rates import rates_chart
+from harness.report.scaling import scaling_chart
 from harness.report.svg import draw
 from harness.report.tables import SummaryTable, terminal_table
 
@@ -49,13 +51,16 @@ def make_report(run: Path) -> Report:
 
 
 def _files(study: Study) -> Iterator[tuple[str, bytes]]:
-    charts = [*make_charts(study), *([by_rate] if (by_rate := rates_chart(study)) is not None else [])]
+    charts = [chart for chart in (scaling_chart(study), *make_charts(study), rates_chart(study)) if chart is not None]
     yield "index.html", render_page(study, charts).encode()
     yield "report.md", render_markdown(study, charts).encode()
     yield "trials.parquet", parquet_bytes(trials_frame(study))
     yield "summary.csv", csv_bytes(summary_frame(study))
     if any(row.parts for row in study.rows):
         yield "phases.csv", csv_bytes(parts_frame(study))
+    if any(row.planned.trial.servers > 1 for row in study.rows):
+        yield "servers.csv", csv_bytes(servers_frame(study))
+        yield "scaling.csv", csv_bytes(scaling_frame(study))
     for chart in charts:
         yield f"charts/{chart.id}.svg", draw(chart).encode()
 
