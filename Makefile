@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 # What a person may set, on make's command line only (WSL, for one, has a NAME of its own in the environment). The values are
 # data: never expanded by make, never part of a shell command's text. Recipes read them from the environment, quoted.
-INPUTS := NAME RUNTIME RUN RESUME RETRY STRICT MODEL PORT PYTHON UPGRADE
+INPUTS := NAME RUNTIME RUN RESUME RETRY STRICT MODEL PORT PYTHON UPGRADE HOSTS
 literal = $(if $(filter command,$(firstword $(origin $1))),$(value $1))
 $(foreach input,$(INPUTS),$(eval override $(input) := $$(call literal,$(input))))
 export $(INPUTS)
@@ -22,10 +22,10 @@ need = [ -n "$$$1" ] || { echo "$1 is missing, as in $1=$2" >&2; exit 2; }
 harness := .venv/bin/python -m harness
 pytest := .venv/bin/python -m pytest
 
-.PHONY: help experiment plan report serve verify setup schema lock check lint unit test soak bench accuracy clean
+.PHONY: help experiment plan report serve verify testbed testbed-down setup schema lock check lint unit test soak bench accuracy clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 experiment: ## Run experiments/NAME.yaml: NAME=quickstart [RUNTIME=docker|process|auto] [RESUME=1] [RETRY=1] [STRICT=1]
 	@path=$$(harness/experiment-path.sh) && harness/setup.sh runtime && exec $(harness) run "$$path" \
@@ -45,6 +45,12 @@ serve: ## Run one model in the foreground, to look at or to load: MODEL=reactor 
 verify: ## Put a model's server to the conformance suite: MODEL=reactor [RUNTIME=docker|process|auto]
 	@$(call need,MODEL,reactor)
 	@harness/setup.sh runtime && exec $(harness) verify $(call option,RUNTIME,--runtime) -- "$$MODEL"
+
+testbed: ## Make SSH + Docker hosts on this machine, and experiments/hosts/testbed.yaml: [HOSTS=3]
+	@harness/setup.sh runtime && exec $(harness) testbed up $(call option,HOSTS,--hosts)
+
+testbed-down: ## Remove them: hosts, disks, network, inventory and keys
+	@harness/setup.sh runtime && exec $(harness) testbed down
 
 setup: ## Only the set-up: .venv from the hashed lock, again only when the lock changes
 	@harness/setup.sh runtime
