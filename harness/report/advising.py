@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from harness.analysis.advice import Advice, Held, held_by, stops_paying
-from harness.analysis.clusters import Curve, Efficiency
+from harness.analysis.clusters import Curve, Efficiency, curves
 from harness.analysis.objective import slo_in_words
 from harness.analysis.scaling import MOST_SERVERS, SIZES_TO_HOLD_OUT, Span
+from harness.analysis.study import Study
 from harness.report.text import amount, count, number
 
 
@@ -71,7 +72,7 @@ def paying(curve: Curve) -> str:
 
 
 def _servers_span(span: Span | None) -> str:
-    if span is None:
+    if span is None or span.low == span.high:
         return ""
     high = "no end" if span.high > MOST_SERVERS else f"{span.high:.0f}"
     return f" [{span.low:.0f}–{high}]"
@@ -174,3 +175,13 @@ def sentences(curve: Curve) -> tuple[str, ...]:
     """All that can be said without a demand, one curve."""
     said = (one_server(curve), many_servers(curve), paying(curve), peak(curve), foretold(curve))
     return tuple(sentence for sentence in said if sentence)
+
+
+def headline(study: Study) -> tuple[str, str] | None:
+    """What the report of a cluster opens with, and goes on with; None where no side has a law, and for several sides."""
+    fitted = [curve for curve in curves(study) if curve.clustered and curve.fit is not None]
+    if len(fitted) != 1:
+        return None
+    curve = fitted[0]
+    first = (one_server(curve), many_servers(curve), paying(curve))
+    return " ".join(filter(None, first)), " ".join(filter(None, (peak(curve), foretold(curve))))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.analysis.compare import SEARCHED, Against, Comparison, compare
 from harness.analysis.statistics import MOST_REPEATS, RUNS_FOR_VERDICT, Estimate
 from harness.analysis.study import Point, Study
+from harness.report.advising import headline as scaling_headline
 from harness.report.damage import list_sides
 from harness.report.text import GAVE_OUT, amount, between, count, estimated, listed, place, times
 from harness.spec.metrics import METRICS
@@ -29,7 +30,8 @@ def make_answer(study: Study) -> Answer:
         return Answer(_nothing(study), "", ())
     single = all(not comparison.others and not comparison.empty for comparison in comparisons)
     if single and not any(comparison.outcome == "listed" for comparison in comparisons):
-        return Answer(_along(study, comparisons), "", ())
+        headline, more = scaled if (scaled := scaling_headline(study)) else (_along(study, comparisons), "")
+        return Answer(headline, more, ())
     findings = tuple(_sentence(study, comparison) for comparison in comparisons)
     first, *further = _headlines(comparisons)
     headline = f"{_everywhere(comparisons)} {findings[first]}".strip()

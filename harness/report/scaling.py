@@ -60,7 +60,7 @@ def law_in_words(curve: Curve) -> str:
     ]
     return (
         f"Universal Scalability Law{f', {curve.name}' if curve.name else ''}, C(N) = λN / (1 + σ(N − 1) + κN(N − 1)), through all of the"
-        f" above: {', '.join(said)}; a run lies within {number(100 * math.expm1(fit.spread), 2)} % of it (standard deviation)."
+        f" above: {', '.join(said)}; runs lie about {number(100 * math.expm1(fit.spread), 2)} % from it (standard deviation)."
     )
 
 
