@@ -1,5 +1,6 @@
 """What the rest of the harness knows of a host that it reaches from afar; SSH itself is behind it (harness/hosts/ssh.py)."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 class Done:
     """What came of a command."""
 
-    status: int
+    status: int  # 127: there is no such command; -1: a signal ended it
     stdout: str
     stderr: str
 
@@ -31,6 +32,25 @@ class ClockOffset:
     def on_controller(self, host_ns: int) -> int:
         """An instant of the host's clock, on the controller's."""
         return host_ns - self.offset_ns
+
+
+class Dialled(Protocol):
+    """A connection from a host to somewhere else, for `http.client.HTTPConnection.sock` and its like."""
+
+    def settimeout(self, timeout_s: float | None, /) -> None:
+        """Bound every further read and write."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it."""
+
+    def recv(self, most: int, /) -> bytes:
+        """What has come, at most so much; nothing where the other side has ended."""
+
+    def makefile(self, mode: str = "rb", /) -> io.BufferedReader:
+        """A buffered reader of what comes in."""
+
+    def close(self) -> None:
+        """Close it, once its readers are closed."""
 
 
 class Connection(Protocol):
@@ -60,5 +80,19 @@ class Connection(Protocol):
             HostError: the host cannot be reached.
         """
 
+    def dial(self, host: str, port: int, *, timeout_s: float) -> Dialled:
+        """Connect from that host to an address that it can reach.
+
+        Args:
+            host: as that host sees it.
+            port: there.
+            timeout_s: for connecting, and then for each read and write, until it is set anew.
+
+        Raises:
+            ConnectionRefusedError: nothing takes connections there.
+            TimeoutError: no answer in time.
+            HostError: the host itself cannot be reached, or forbids it.
+        """
+
     def close(self) -> None:
-        """Let go of it; what still runs there is not touched."""
+        """Let go of it; what still runs there is not touched. The next use connects anew."""
