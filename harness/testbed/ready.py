@@ -1,16 +1,19 @@
 """Until every host answers: over SSH, with its host key checked, and its Docker engine, too."""
 
+import contextlib
+import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import paramiko
-
 from harness.errors import HostError
+from harness.hosts.ssh import SshConnection
+from harness.spec.inventory import InventoryHost
 from harness.testbed.keys import KEY, KNOWN_HOSTS
 
+SSH_PORT = 22
 ATTEMPT_DEADLINE_S = 10.0
 PAUSE_S = 0.1
 
@@ -41,48 +44,47 @@ def wait_until_ready(addresses: Mapping[str, str], keys: Path, deadline_s: float
 
 
 def _wait(name: str, address: str, keys: Path, deadline: float) -> Alive:
-    begun = time.monotonic()
+    """First sshd, then whatever lies behind it: once that answers, a refusal is final, such as a wrong host key."""
+    _wait_for_sshd(name, address, deadline)
+    host = InventoryHost(
+        address=address, data=None, user="root", port=SSH_PORT, key=KEY, jump=None, cores=None, price_per_hour=None
+    )
+    connection = SshConnection(name, host, keys, keys / KNOWN_HOSTS)
+    try:
+        engine = _wait_for_engine(connection, deadline)
+        boot_id = connection.run(
+            ["cat", "/proc/sys/kernel/random/boot_id"], timeout_s=ATTEMPT_DEADLINE_S
+        ).stdout.strip()
+        return Alive(engine, boot_id)
+    finally:
+        connection.close()
+
+
+def _wait_for_sshd(name: str, address: str, deadline: float) -> None:
     while True:
         try:
-            return _ask(address, keys)
-        except paramiko.BadHostKeyException:
-            raise HostError(
-                f"{name} ({address}): shows another host key than {keys / KNOWN_HOSTS} has; take the testbed down, and up again"
-            ) from None
-        except (paramiko.SSHException, OSError, EOFError, _NotYetError) as error:
+            with socket.create_connection((address, SSH_PORT), ATTEMPT_DEADLINE_S) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError as error:
             if time.monotonic() > deadline:
-                took_s = time.monotonic() - begun
-                raise HostError(f"{name} ({address}): does not answer after {took_s:.0f} s: {error}") from None
-            time.sleep(PAUSE_S)
+                raise HostError(f"{name}: its sshd does not answer at {address}: {error}") from None
+        time.sleep(PAUSE_S)
 
 
-class _NotYetError(Exception):
-    """SSH answers, the engine does not."""
+def _wait_for_engine(connection: SshConnection, deadline: float) -> str:
+    while True:
+        done = connection.run(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=ATTEMPT_DEADLINE_S)
+        if done.status == 0:
+            return done.stdout.strip()
+        if time.monotonic() > deadline:
+            said = "\n".join([done.stderr.strip(), *_end_of_log(connection)])
+            raise HostError(f"{connection.name}: its Docker engine does not answer: {said}")
+        time.sleep(PAUSE_S)
 
 
-def _ask(address: str, keys: Path) -> Alive:
-    with paramiko.SSHClient() as client:
-        client.load_host_keys(str(keys / KNOWN_HOSTS))  # what it lacks is rejected: paramiko's own policy
-        client.connect(
-            address,
-            username="root",
-            key_filename=str(keys / KEY),
-            timeout=ATTEMPT_DEADLINE_S,
-            banner_timeout=ATTEMPT_DEADLINE_S,
-            auth_timeout=ATTEMPT_DEADLINE_S,
-            allow_agent=False,
-            look_for_keys=False,
-        )
-        engine = _output(client, "docker version --format {{.Server.Version}}")
-        return Alive(engine, _output(client, "cat /proc/sys/kernel/random/boot_id"))
-
-
-def _output(client: paramiko.SSHClient, command: str) -> str:
-    _, stdout, stderr = client.exec_command(command, timeout=ATTEMPT_DEADLINE_S)
-    try:
-        said, complained = stdout.read().decode(), stderr.read().decode().strip()
-    except TimeoutError as error:
-        raise _NotYetError(f"`{command}` is silent") from error
-    if stdout.channel.recv_exit_status() != 0:
-        raise _NotYetError(complained.splitlines()[-1] if complained else f"`{command}` failed")
-    return said.strip()
+def _end_of_log(connection: SshConnection) -> list[str]:
+    with contextlib.suppress(HostError):
+        log = connection.run(["tail", "-n", "3", "/var/log/dockerd.log"], timeout_s=ATTEMPT_DEADLINE_S)
+        return [f"    {line}" for line in log.stdout.splitlines()]
+    return []
