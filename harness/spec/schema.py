@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from harness.spec.experiment import Experiment
+from harness.spec.inventory import Inventory
 from harness.spec.paths import SETTABLE, split
 from harness.spec.quantities import Quantity
 
@@ -47,6 +48,11 @@ def experiment_schema() -> Schema:
     by_label = {"type": "string", "description": "A level's label."}
     schema["properties"]["exclude"]["items"] = _by_path({path: {"anyOf": [_leaf(path), by_label]} for path in _paths()})
     return schema
+
+
+def inventory_schema() -> Schema:
+    """The JSON Schema (draft 7) of an inventory, for completion in editors."""
+    return {**schema_of(Inventory), "$schema": DRAFT_7}
 
 
 def _paths() -> list[str]:

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT)] if str(ROOT) not in sys.path else []
 from harness.raw import BackendReport, ClientReport, ServerReport  # noqa: E402 (run as a script, the checkout must be found first)
 from harness.spec.contract import BackendConfig, ClientConfig, ProbeConfig, ServerConfig  # noqa: E402
 from harness.spec.model import Model  # noqa: E402
-from harness.spec.schema import experiment_schema, schema_of  # noqa: E402
+from harness.spec.schema import experiment_schema, inventory_schema, schema_of  # noqa: E402
 from tests.tools import reference  # noqa: E402
 
 CONTRACT: dict[str, type[BaseModel]] = {
@@ -51,7 +51,10 @@ _SECTION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.
 
 def generated() -> dict[str, str]:
     """Every generated file: path within the checkout, and what it must hold."""
-    files = {"experiments/schema.json": _json(experiment_schema())}
+    files = {
+        "experiments/schema.json": _json(experiment_schema()),
+        "experiments/hosts/schema.json": _json(inventory_schema()),
+    }
     files |= {f"docs/contract/{name}.schema.json": _json(schema_of(record)) for name, record in CONTRACT.items()}
     return files | {page: filled((ROOT / page).read_text()) for page in PAGES}
 
