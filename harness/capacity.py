@@ -1,7 +1,9 @@
 """The search for capacity: the highest open-loop rate that meets an SLO, as an interval. Pure: rates out, findings in.
 
 The rate is doubled until a trial fails (or halved until one is good enough), then the bracket is bisected on the log
-scale, all by short trials. An end of the interval counts only when long trials, as long as the confirmation, say so
+scale, all by short trials. Where somebody has said where to begin, it is taken for a guess that may be right: the first
+stride is one resolution, each further one twice as long on the log scale, up to a doubling (J. L. Bentley and A. C.-C. Yao,
+"An almost optimal algorithm for unbounded searching", 1976). An end of the interval counts only when long trials, as long as the confirmation, say so
 together: each has a vote, half a vote where it came close to the limit, and three votes more than the other side decide. A
 rate that stays undecided is no end: rates a little below and above it are tried instead. What is searched for is
 therefore the rate at which half of the windows of that length meet the SLO.
@@ -36,6 +38,9 @@ FAR = 5.0
 
 GUESS = 3.0
 """A single short trial between 1/3 and 3 times what is allowed does not even guide the search: it is repeated."""
+
+DOUBLING = 2.0
+"""Longest stride, as a ratio, while nothing is known about one side."""
 
 MOST_STEPS = 80
 """Trials of a search."""
@@ -116,6 +121,7 @@ class Search:
         requests: int,
         limit_s: float = 0.0,
         most_steps: int = MOST_STEPS,
+        guessed: bool = False,
     ) -> None:
         """Begin.
 
@@ -128,12 +134,14 @@ class Search:
             limit_s: the SLO's longest limit on a percentile: a window must be so long that an overload of half the
                 resolution makes requests wait for longer.
             most_steps: trials in all.
+            guessed: the first rate is thought to be near the capacity.
         """
         self.ended: Ended | None = None
         self._window_s = max(window_s, limit_s / (resolution / 2))
         self._confirmation_s = max(confirmation_s, self._window_s)
         self._requests = requests
         self._ratio = 1 + resolution
+        self._first_stride = self._ratio if guessed else DOUBLING
         self._most_steps = most_steps
         self._floor_rps = max(requests / LONGEST_S, start_rps / FACTOR_DOWN)
         self._start_rps = max(start_rps, self._floor_rps)
@@ -183,7 +191,7 @@ class Search:
         if pending:
             return self._again(min(pending))
         if high is None:
-            return self._short(self._start_rps if low is None else 2 * low, "double")
+            return self._short(self._start_rps if low is None else low * self._stride, "double")
         if low is None:
             return self._downwards(high)
         if high / low > self._ratio * (1 + 1e-9):
@@ -192,10 +200,16 @@ class Search:
                 return step
         return self._settle(low, high)
 
+    @property
+    def _stride(self) -> float:
+        """From the last rate to the next while the capacity is on one side of all that were tried."""
+        lengthened = math.log(self._first_stride) * 2.0 ** min(len(self._tried) - 1, 32)
+        return math.exp(min(lengthened, math.log(DOUBLING)))
+
     def _downwards(self, high: float) -> Step | None:
         """Nothing was good enough yet."""
         if high > self._floor_rps * (1 + 1e-9):
-            return self._short(max(high / 2, self._floor_rps), "double")
+            return self._short(max(high / self._stride, self._floor_rps), "double")
         if self._tried[high].decided == "open":
             return self._again(high)
         self.ended = "none met"

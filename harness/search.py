@@ -100,6 +100,7 @@ def search_of(trial: Trial) -> Search:
         confirmation_s=load.confirmation.s,
         requests=needed + math.ceil(4 * math.sqrt(needed)),  # random arrivals may be fewer
         limit_s=max((limit.s for limit in slo.latencies.values()), default=0.0),
+        guessed=load.rate is not None,
     )
 
 
