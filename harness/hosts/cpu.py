@@ -1,7 +1,7 @@
 """Facts of the processor, and of what may stand between it and this kernel."""
 
-import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ CPUS = "sys/devices/system/cpu"
 TURBO_ON = {"intel_pstate/no_turbo": 0, "cpufreq/boost": 1}  # file: its value when the clock may rise
 
 
-def cpu_facts(root: Path) -> dict[str, Any]:
+def cpu_facts(root: Path, usable: Sequence[int]) -> dict[str, Any]:
     """Model, topology and caches; what may be changed about it is in the audit (settings.py)."""
     cpus = root / CPUS
     return {
         "model": _model(root),
         "online": text(cpus / "online"),
-        "usable": sorted(os.sched_getaffinity(0)),
+        "usable": list(usable),
         "isolated": text(cpus / "isolated"),
         "sockets": _distinct(cpus, "physical_package_id"),
         "cores": len(siblings(root)) or None,

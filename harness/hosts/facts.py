@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.hosts.cpu import cpu_facts, virtualisation_facts
 from harness.hosts.read import text
+from harness.hosts.vantage import Vantage, own_vantage
 
 CHECKOUT = Path(__file__).parents[2]
 GIT_DEADLINE_S = 10.0
@@ -27,12 +28,7 @@ def collect_facts(root: Path = Path("/"), checkout: Path = CHECKOUT) -> dict[str
         checkout: the harness's own source tree.
     """
     return {
-        "kernel": _kernel_facts(root),
-        "os": _os_release(root),
-        "cpu": cpu_facts(root),
-        "memory": _memory_facts(root),
-        "cgroup": _cgroup_version(root),
-        "virtualisation": virtualisation_facts(root),
+        **machine_facts(root, own_vantage()),
         "python": {
             "version": platform.python_version(),
             "implementation": platform.python_implementation(),
@@ -43,11 +39,28 @@ def collect_facts(root: Path = Path("/"), checkout: Path = CHECKOUT) -> dict[str
     }
 
 
-def _kernel_facts(root: Path) -> dict[str, str | None]:
+def machine_facts(root: Path, vantage: Vantage) -> dict[str, Any]:
+    """The part of the facts that is about the host alone.
+
+    Args:
+        root: where `proc`, `sys` and `etc` are.
+        vantage: of a process there.
+    """
+    return {
+        "kernel": _kernel_facts(root, vantage.machine),
+        "os": _os_release(root),
+        "cpu": cpu_facts(root, vantage.cpus),
+        "memory": _memory_facts(root),
+        "cgroup": _cgroup_version(root),
+        "virtualisation": virtualisation_facts(root),
+    }
+
+
+def _kernel_facts(root: Path, machine: str) -> dict[str, str | None]:
     return {
         "release": text(root / "proc/sys/kernel/osrelease"),
         "version": text(root / "proc/sys/kernel/version"),
-        "machine": platform.machine(),
+        "machine": machine,
     }
 
 

@@ -1,11 +1,11 @@
 """What this host gives one program that opens connections: how many files, how many ports, how much memory."""
 
 import re
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.hosts.read import text
+from harness.hosts.vantage import UNLIMITED, Vantage, own_vantage
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,17 @@ class Room:
     memory_bytes: int | None  # that can be had without swapping
 
 
-def room_of_this_host(root: Path = Path("/")) -> Room:
+def room_of_this_host(root: Path = Path("/"), vantage: Vantage | None = None) -> Room:
     """What there is here and now.
 
     Args:
         root: where `proc` is; another than `/` reads the recorded settings of another host.
+        vantage: of a process there; this one by default.
     """
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    _, hard = (vantage or own_vantage()).limits["open_files"]
     available = re.search(r"^MemAvailable:\s+(\d+) kB", text(root / "proc/meminfo") or "", re.MULTILINE)
     return Room(
-        open_files=None if hard == resource.RLIM_INFINITY else hard,
+        open_files=None if hard == UNLIMITED else hard,
         ports=_ports(root / "proc/sys/net/ipv4"),
         memory_bytes=int(available[1]) * 1024 if available else None,
     )

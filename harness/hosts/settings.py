@@ -4,10 +4,7 @@ Each is None where the host does not tell. None holds a path or a name of the ma
 made to be passed on.
 """
 
-import os
 import re
-import resource
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +13,7 @@ from pydantic import Field
 from harness.hosts.cgroup import CgroupLimits, own_cgroup_limits
 from harness.hosts.cpu import governors, mitigations, siblings, turbo
 from harness.hosts.read import number, selected, text
+from harness.hosts.vantage import UNLIMITED, Vantage, own_vantage
 from harness.spec.experiment import Record
 
 SYSCTLS = (
@@ -50,13 +48,6 @@ SYSCTLS = (
     "vm.overcommit_memory",
     "vm.swappiness",
 )
-LIMITS = {
-    "open_files": resource.RLIMIT_NOFILE,
-    "processes": resource.RLIMIT_NPROC,
-    "stack_bytes": resource.RLIMIT_STACK,
-    "address_space_bytes": resource.RLIMIT_AS,
-    "locked_memory_bytes": resource.RLIMIT_MEMLOCK,
-}
 
 
 class Limit(Record):
@@ -101,19 +92,21 @@ class HostAudit(Record):
         return value if isinstance(value, int) else None
 
 
-def collect_settings(root: Path = Path("/")) -> HostAudit:
+def collect_settings(root: Path = Path("/"), vantage: Vantage | None = None) -> HostAudit:
     """What this host is set to, now.
 
     Args:
         root: where `proc` and `sys` are; another than `/` reads the recorded settings of another host.
+        vantage: of the process that they are about; this one by default.
     """
+    vantage = vantage or own_vantage()
     pages = root / "sys/kernel/mm/transparent_hugepage"
     return HostAudit(
         kernel=text(root / "proc/sys/kernel/osrelease"),
-        as_root=os.geteuid() == 0 and _is_hosts_namespace(root),
+        as_root=vantage.as_root and _is_hosts_namespace(root),
         clock_source=text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         timer_slack_ns=number(root / "proc/self/timerslack_ns"),
-        switch_interval_s=sys.getswitchinterval(),
+        switch_interval_s=vantage.switch_interval_s,
         load_average=_load_average(root),
         memory_available_bytes=_available_bytes(root),
         governors=governors(root),
@@ -123,7 +116,7 @@ def collect_settings(root: Path = Path("/")) -> HostAudit:
         mitigations=mitigations(root),
         transparent_huge_pages=selected(pages / "enabled"),
         transparent_huge_pages_defrag=selected(pages / "defrag"),
-        limits={name: _limit(kind) for name, kind in LIMITS.items()},
+        limits={name: _limit(*bounds) for name, bounds in vantage.limits.items()},
         cgroup=own_cgroup_limits(root),
         sysctls={name: _sysctl(root, name) for name in SYSCTLS},
     )
@@ -144,12 +137,8 @@ def _available_bytes(root: Path) -> int | None:
     return int(match[1]) * 1024 if match else None
 
 
-def _limit(kind: int) -> Limit:
-    soft, hard = resource.getrlimit(kind)
-    return Limit(
-        soft="unlimited" if soft == resource.RLIM_INFINITY else soft,
-        hard="unlimited" if hard == resource.RLIM_INFINITY else hard,
-    )
+def _limit(soft: int, hard: int) -> Limit:
+    return Limit(soft="unlimited" if soft == UNLIMITED else soft, hard="unlimited" if hard == UNLIMITED else hard)
 
 
 def _sysctl(root: Path, name: str) -> int | str | None:

@@ -9,7 +9,7 @@ from functools import partial
 from paramiko import Channel, SSHException, Transport
 
 from harness.hosts.connection import Done
-from harness.hosts.ssh.deadline import Deadline
+from harness.hosts.deadline import Deadline
 
 PIECE = 1 << 16
 NEXT_TRY_S = 0.1

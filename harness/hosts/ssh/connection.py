@@ -12,8 +12,8 @@ from paramiko import Channel, ChannelException, SSHException, Transport
 
 from harness.errors import HostError
 from harness.hosts.connection import Done
+from harness.hosts.deadline import Deadline, Late, by
 from harness.hosts.ssh.command import NEXT_TRY_S, Command, Lost, NoSession, open_session
-from harness.hosts.ssh.deadline import Deadline, Late, by
 from harness.hosts.ssh.dialled import DialledSocket
 from harness.hosts.ssh.opening import CONNECT_S, Link, open_way
 from harness.hosts.ssh.refusals import PROHIBITED

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from paramiko import SSHException, Transport
 
 from harness.errors import HostError
-from harness.hosts.ssh.deadline import Deadline, Late, by
+from harness.hosts.deadline import Deadline, Late, by
 from harness.hosts.ssh.refusals import refusal
 from harness.hosts.ssh.way import Hop, Way, hops_of
 
