@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import EXIT_CANNOT_RUN, EXIT_DONE, EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, HarnessError, SpecError
+from harness.hosts_cli import app as hosts
 from harness.testbed.cli import app as testbed
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(testbed, name="testbed")
+app.add_typer(hosts, name="hosts")
 
 
 class RuntimeName(StrEnum):

@@ -1,9 +1,11 @@
 """Opening an SSH connection: every hop with its host key checked, all of it by one deadline."""
 
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from paramiko import SSHException, Transport
+from paramiko import PKey, SSHException, Transport
 
 from harness.errors import HostError
 from harness.hosts.deadline import Deadline, Late, by
@@ -12,6 +14,9 @@ from harness.hosts.ssh.way import Hop, Way, hops_of
 
 CONNECT_S = 10.0
 """From nothing to a host that has taken our key, all jump hosts included."""
+
+RSA = ("rsa-sha2-512", "rsa-sha2-256")
+"""How the key type `ssh-rsa` is signed with today."""
 
 KEEPALIVE_S = 5
 DEAD_PEER_MS = 15_000
@@ -58,6 +63,7 @@ class _Attempt:
     sockets: list[socket.socket] = field(default_factory=list)
 
     def open(self) -> Link:
+        """Every hop, one after the other."""
         for hop in self.link.hops:
             self.hop, self.stage = hop, "connecting"
             self._bound()
@@ -67,6 +73,27 @@ class _Attempt:
             hop.connection.open()
             hop.connection.transport.set_keepalive(KEEPALIVE_S)
         return self.link
+
+    def ask(self, hop: Hop, known: Sequence[str]) -> PKey:
+        """Which key the next hop shows."""
+        self.hop, self.stage = hop, "connecting"
+        self._bound()
+        sock = hop.connection.open_gateway() if hop.connection.gateway else self._connect()
+        self.stage = "greeting"
+        transport = Transport(sock)
+        transport.banner_timeout = self.deadline.left_s
+        options = transport.get_security_options()
+        first = [
+            kind
+            for kind in options.key_types
+            if any(kind in RSA if name == "ssh-rsa" else kind == name for name in known)
+        ]
+        options.key_types = [*first, *(kind for kind in options.key_types if kind not in first)]
+        try:
+            transport.start_client(timeout=max(self.deadline.left_s, 0.1))
+            return transport.get_remote_server_key()
+        finally:
+            transport.close()
 
     def _bound(self) -> None:
         """No step of paramiko's outlasts the deadline by much; its own time-outs are minutes, or an hour."""
@@ -100,10 +127,47 @@ def open_way(way: Way, deadline: Deadline) -> Link:
     Raises:
         HostError: in one line, why not, and what to do.
     """
-    hops = hops_of(way)
-    attempt = _Attempt(Link(hops), deadline.within(CONNECT_S), hops[0])
-    try:
+    attempt = _attempt(way, deadline)
+    with _told(way, attempt):
         return by(attempt.deadline, attempt.open, late=Link.close)
+
+
+def fetch_key(way: Way, level: int, known: Sequence[str], deadline: Deadline) -> PKey:
+    """The host key that a hop of the way shows, whoever it is; nothing of ours is sent to it.
+
+    Args:
+        way: to a host.
+        level: which hop, from 0; those before it are opened as ever, their keys checked.
+        known: types of the keys that are known of it: asked for first.
+        deadline: of the caller; it takes CONNECT_S at the most in any case.
+
+    Raises:
+        HostError: in one line, why not, and what to do.
+    """
+    attempt = _attempt(way, deadline)
+    before, hop = attempt.link.hops[:level], attempt.link.hops[level]
+    attempt.link = Link(before)
+
+    def fetch() -> PKey:
+        attempt.open()
+        key = attempt.ask(hop, known)
+        attempt.give_up()
+        return key
+
+    with _told(way, attempt):
+        return by(attempt.deadline, fetch)
+
+
+def _attempt(way: Way, deadline: Deadline) -> _Attempt:
+    hops = hops_of(way)
+    return _Attempt(Link(hops), deadline.within(CONNECT_S), hops[0])
+
+
+@contextmanager
+def _told(way: Way, attempt: _Attempt) -> Iterator[None]:
+    """What goes wrong lets go of everything, and becomes a line."""
+    try:
+        yield
     except (Late, OSError, SSHException, EOFError) as error:
         attempt.give_up()
         raise HostError(refusal(error, way, attempt.hop, attempt.stage)) from error
