@@ -102,11 +102,12 @@ def _parsed(option: str, kind: type[Parsed], word: str, problems: list[str]) -> 
 
 
 def _slo(words: str, problems: list[str]) -> Slo | None:
-    limits, before = limits_of(words, problems), len(problems)
+    before = len(problems)
+    limits = limits_of(words, problems)
     try:
         slo = Slo.model_validate(limits)
     except ValidationError as error:
-        problems += [f"--slo {problem.removeprefix('--')}" for problem in as_options(error.errors(), Slo)]
+        problems += [f"--slo: {problem.partition(': ')[2]}" for problem in as_options(error.errors(), Slo)]
         return None
     if not slo.is_set and len(problems) == before:
         problems.append("--slo: it names no limit; write one, such as `p99<50ms`, or leave it out")

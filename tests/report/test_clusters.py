@@ -1,0 +1,279 @@
+"""One server and many: what makes a curve, how efficient it is, what was held out, and what the report says of it."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.analysis.clusters import Curve, curves
+from harness.analysis.prices import costs_of, hour_of, per_million
+from harness.analysis.reading import Run
+from harness.analysis.study import Study, make_study
+from harness.report import make_report
+from harness.report.advising import paying, sentences
+from harness.report.answer import make_answer
+from harness.report.scaling import scaling_chart, scaling_section
+from harness.report.sections import Section, make_sections
+from tests.tools.synthetic import Shape, make_run
+
+SIZES = ("1", "2", "3", "4", "6", "8")
+INVENTORY = """\
+version: 1
+title: three hosts
+currency: EUR
+hosts:
+  host-1: {address: 10.0.0.1, price_per_hour: 0.10, labels: {zone: a}}
+  host-2: {address: 10.0.0.2, price_per_hour: 0.20}
+  host-3: {address: 10.0.0.3, price_per_hour: 0.30}
+"""
+
+
+def law(sigma: float = 0.02, kappa: float = 0.002, one: float = 200.0) -> Callable[[Mapping[str, str]], float]:
+    """A server's capacity and how it grows."""
+
+    def speed(factors: Mapping[str, str]) -> float:
+        n = int(factors.get("servers", "1"))
+        return one * n / (1 + sigma * (n - 1) + kappa * n * (n - 1))
+
+    return speed
+
+
+def cluster(**changes: Any) -> Shape:
+    """Searches for capacity behind a balancer, by number of servers."""
+    given: dict[str, Any] = {
+        "factors": {"servers": SIZES},
+        "kind": "capacity",
+        "speed": law(),
+        "spread": 0.01,
+        "base": {"model": "prefork", "balancer": "haproxy-tcp"},
+        "hosts": 3,
+        "requests": 200,
+    }
+    return Shape(**{**given, **changes})
+
+
+def only(study: Study) -> Curve:
+    (curve,) = curves(study)
+    return curve
+
+
+def section(study: Study, name: str) -> Section | None:
+    return next((found for found in make_sections(study) if found.id == name), None)
+
+
+def texts(found: Section | None) -> list[list[str]]:
+    assert found is not None
+    assert found.table is not None
+    return [[cell.text for cell in row] for row in found.table.rows]
+
+
+def test_points_that_differ_in_the_number_of_servers_only_make_one_curve(study_of: Callable[[Shape], Study]) -> None:
+    curve = only(study_of(cluster()))
+    assert [size.servers for size in curve.sizes] == [1, 2, 3, 4, 6, 8]
+    assert (curve.model, curve.metric, curve.name) == ("prefork", "capacity_rps", "")
+
+
+def test_every_further_factor_makes_a_curve_of_its_own(study_of: Callable[[Shape], Study]) -> None:
+    factors = {"balancer": ("haproxy-tcp", "haproxy-http"), "servers": ("1", "2", "4")}
+    found = curves(study_of(cluster(factors=factors)))
+    assert [curve.name for curve in found] == ["haproxy-tcp", "haproxy-http"]
+    assert all(len(curve.sizes) == 3 for curve in found)
+
+
+def test_efficiency_is_per_server_against_the_fewest_and_holds_what_went_in(
+    study_of: Callable[[Shape], Study],
+) -> None:
+    curve = only(study_of(cluster(resolution=0.02)))
+    for size in curve.measured:
+        found = size.efficiency
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        true = law()({"servers": f"{size.servers}"}) / size.servers / 200
+        assert found.low <= true <= found.high or size.servers == 1
+
+
+def test_the_largest_number_is_held_out_from_five_on_and_the_rest_foretells_it(
+    study_of: Callable[[Shape], Study],
+) -> None:
+    curve = only(study_of(cluster()))
+    assert curve.held_out is not None
+    assert curve.held_out.servers == 8
+    assert 8 not in curve.held_out.fit.sizes
+    assert curve.held_out.inside is True
+    assert curve.fit is not None
+    assert 8 in curve.fit.sizes
+
+
+def test_four_numbers_of_servers_hold_nothing_out(study_of: Callable[[Shape], Study]) -> None:
+    curve = only(study_of(cluster(factors={"servers": ("1", "2", "3", "4")})))
+    assert curve.fit is not None
+    assert curve.held_out is None
+    assert any("takes 5 numbers of servers" in sentence for sentence in sentences(curve))
+
+
+def test_a_collapse_that_the_fit_did_not_foretell_is_called_a_failure_of_the_law(
+    study_of: Callable[[Shape], Study],
+) -> None:
+    def collapsing(factors: Mapping[str, str]) -> float:
+        return 200.0 * int(factors["servers"]) * (0.5 if factors["servers"] == "8" else 1.0)
+
+    curve = only(study_of(cluster(speed=collapsing)))
+    assert curve.held_out is not None
+    assert curve.held_out.inside is False
+    assert any("The law fails here" in sentence for sentence in sentences(curve))
+
+
+def test_growth_beyond_linear_is_told_and_no_end_is_named(study_of: Callable[[Shape], Study]) -> None:
+    curve = only(study_of(cluster(speed=lambda factors: 200.0 * int(factors["servers"]) ** 1.2)))
+    assert curve.superlinear
+    assert "faster than the number of servers" in paying(curve)
+
+
+def test_a_closed_loop_shows_throughput_at_saturation(study_of: Callable[[Shape], Study]) -> None:
+    curve = only(study_of(cluster(kind="closed")))
+    assert curve.metric == "throughput_rps"
+    assert "at saturation" in sentences(curve)[0]
+
+
+@pytest.mark.parametrize("kind", ["open"])
+def test_an_open_load_makes_no_curve_as_it_shows_what_was_offered(
+    study_of: Callable[[Shape], Study], kind: str
+) -> None:
+    study = study_of(cluster(kind=kind))
+    assert curves(study) == ()
+    assert section(study, "scaling") is None
+
+
+def test_broken_runs_make_no_curve(study_of: Callable[[Shape], Study]) -> None:
+    faults = {"faults": ({"at": "1 s", "do": "kill-server", "server": 1},)}
+    assert curves(study_of(cluster(base={"model": "prefork", "balancer": "haproxy-tcp", **faults}))) == ()
+
+
+def test_without_any_run_that_counts_nothing_is_fitted_or_drawn(study_of: Callable[[Shape], Study]) -> None:
+    states = {f"servers-{n}.r{r}": "failed" for n in SIZES for r in (1, 2, 3)}
+    study = study_of(cluster(states=states))
+    assert only(study).measured == ()
+    assert scaling_section(study) is None
+    assert scaling_chart(study) is None
+
+
+def test_one_server_only_is_no_cluster(study_of: Callable[[Shape], Study]) -> None:
+    study = study_of(cluster(factors={"model": ("ppc", "tpc")}, base={}, speed=lambda factors: 500.0, hosts=0))
+    assert section(study, "scaling") is None
+    assert [row[:1] + row[2:4] for row in texts(section(study, "limits"))] == [
+        ["ppc", "p99 ≤ 100 ms and errors ≤ 0.1 %", "worker pool"],
+        ["tpc", "p99 ≤ 100 ms and errors ≤ 0.1 %", "worker pool"],
+    ]
+
+
+def test_the_report_opens_with_what_one_and_many_servers_hold(study_of: Callable[[Shape], Study]) -> None:
+    answer = make_answer(study_of(cluster()))
+    assert answer.headline.startswith("prefork: one server holds 20")
+    assert "8 servers hold" in answer.headline
+    assert "efficiency" in answer.headline
+    assert "Checked: 8 servers were left out of the fit" in answer.more
+
+
+def test_the_chart_has_the_law_its_band_and_a_ring_round_the_point_held_out(
+    study_of: Callable[[Shape], Study],
+) -> None:
+    chart = scaling_chart(study_of(cluster()))
+    assert chart is not None
+    (panel,) = chart.panels
+    assert [dot["x"] for dot in panel.held_out] == [8]
+    assert len(panel.means) == 6
+    assert len(panel.runs) == 18
+    assert all(at["low"] <= at["y"] <= at["high"] and at["y"] <= at["linear"] * (1 + 1e-9) for at in panel.law)
+
+
+def test_servers_are_told_one_by_one_with_their_share_and_what_the_balancer_saw(
+    study_of: Callable[[Shape], Study],
+) -> None:
+    study = study_of(cluster(factors={"servers": ("1", "2")}, crooked=1.0))
+    rows = texts(section(study, "servers"))
+    assert [row[1] for row in rows] == ["server-1", "server-2"]
+    assert [row[3] for row in rows] == ["66.7 %", "33.3 %"]
+    assert [row[8] for row in rows] == ["0", "1 ×"]
+
+
+def test_a_balancer_is_priced_against_none_in_the_same_blocks(study_of: Callable[[Shape], Study]) -> None:
+    speeds = {"direct": 4_000.0, "haproxy-tcp": 3_000.0}
+    shape = cluster(
+        factors={"balancer": tuple(speeds)},
+        kind="closed",
+        base={"servers": 3},
+        speed=lambda factors: speeds[factors["balancer"]],
+        repeats=5,
+    )
+    rows = texts(section(study_of(shape), "balancers"))
+    assert rows[0][1:3] + rows[0][4:] == ["direct", "Throughput", "1", ""]
+    assert rows[1][1:3] + rows[1][4:] == ["haproxy-tcp", "Throughput", "0.75", "differs"]
+
+
+def test_without_one_that_has_no_balancer_nothing_is_priced(study_of: Callable[[Shape], Study]) -> None:
+    shape = cluster(factors={"balancer": ("haproxy-tcp", "haproxy-http")}, kind="closed", base={"servers": 3})
+    assert section(study_of(shape), "balancers") is None
+
+
+def test_hosts_are_told_with_their_clocks_and_only_where_there_are_any(study_of: Callable[[Shape], Study]) -> None:
+    rows = texts(section(study_of(cluster()), "hosts"))
+    assert [row[0] for row in rows] == ["host-1", "host-2", "host-3"]
+    assert rows[0][1] == "balancer, server, server-1, server-4, server-7"
+    assert rows[0][2:6] == ["00000001", "1.5 ms", "90 µs", "1.2 µs"]
+    assert section(study_of(Shape()), "hosts") is None
+
+
+def priced(folder: Path, inventory: str = INVENTORY) -> Study:
+    run = make_run(folder / "run", cluster())
+    (run / "inventory.yaml").write_text(inventory)
+    return make_study(run)
+
+
+def test_a_million_requests_cost_what_the_hosts_of_servers_and_balancer_do(tmp_path: Path) -> None:
+    study = priced(tmp_path)
+    curve = only(study)
+    two, eight = curve.sizes[1], curve.sizes[-1]
+    assert hour_of(study, two) == pytest.approx(0.30)  # servers on host-1 and host-2; the client's host is not paid for
+    assert hour_of(study, eight) == pytest.approx(0.60)
+    costs = costs_of(study, curve)
+    assert costs is not None
+    assert costs.servers_per_host == 3
+    assert costs.per_hour(9) == pytest.approx(0.60)
+    assert costs.per_hour(10) == pytest.approx(0.80)
+    assert per_million(0.36, 100.0) == pytest.approx(1.0)
+    found = scaling_section(study)
+    assert found is not None
+    assert found.table is not None
+    assert "Cost / million" in {column.title for column in found.table.columns}
+
+
+@pytest.mark.parametrize(
+    "inventory",
+    [INVENTORY.replace("price_per_hour: 0.10, ", ""), "version: 2\n", "no: [yaml", ""],
+    ids=["one without a price", "another version", "damaged", "empty"],
+)
+def test_prices_that_are_not_all_known_are_none(tmp_path: Path, inventory: str) -> None:
+    study = priced(tmp_path, inventory)
+    assert costs_of(study, only(study)) is None
+    assert scaling_section(study) is not None
+
+
+def test_the_files_beside_the_report_hold_servers_and_law_and_are_the_same_bytes_again(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", cluster(factors={"servers": ("1", "2", "3")}))
+    first = {path.name: path.read_bytes() for path in make_report(run).index.parent.rglob("*") if path.is_file()}
+    again = {path.name: path.read_bytes() for path in make_report(run).index.parent.rglob("*") if path.is_file()}
+    assert first == again
+    servers = list(csv.DictReader(io.StringIO(first["servers.csv"].decode())))
+    assert len(servers) == 3 * (2 + 3)
+    (fitted,) = csv.DictReader(io.StringIO(first["scaling.csv"].decode()))
+    assert 190 < float(fitted["lambda"]) < 210
+    assert "scaling.svg" in first
+
+
+def test_a_run_on_this_machine_has_no_inventory(study_of: Callable[[Shape], Study]) -> None:
+    run: Run = study_of(Shape()).run
+    assert run.inventory is None
