@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ def searched(server: Server, **changes: float) -> tuple[Search, list[Step]]:
     """Run a search to its end."""
     options = {"start_rps": 100.0, "resolution": 0.05, "window_s": 5.0, "confirmation_s": 30.0, "limit_s": 0.05}
     most = int(changes.pop("most_steps", 80))
-    search = Search(**{**options, **changes}, requests=1_100, most_steps=most)
+    search = Search(**{**options, **changes}, requests=1_100, most_steps=most, guessed=False)
     steps: list[Step] = []
     while (step := search.next()) is not None:
         used = server(step)
@@ -26,6 +27,20 @@ def searched(server: Server, **changes: float) -> tuple[Search, list[Step]]:
         steps.append(step)
         assert len(steps) <= most
     return search, steps
+
+
+def begun_at(start_rps: float, capacity_rps: float) -> list[float]:
+    """The rates of a search that was told where to begin, as ratios of each to the one before."""
+    search = Search(start_rps=start_rps, resolution=0.1, window_s=1, confirmation_s=1, requests=1_100, guessed=True)
+    rates: list[float] = []
+    while (step := search.next()) is not None:
+        used = 0.0 if step.rate_rps <= capacity_rps else 50.0
+        search.tell(step, Assessment(met=used <= 1, why="", excess=used, percentiles_us={}, errors=0.0))
+        rates.append(step.rate_rps)
+    assert search.low_rps is not None
+    assert search.high_rps is not None
+    assert search.low_rps <= capacity_rps < search.high_rps <= 1.1 * search.low_rps * (1 + 1e-9)
+    return rates
 
 
 def exactly(capacity_rps: float) -> Server:
@@ -42,6 +57,20 @@ def test_the_interval_holds_the_capacity_and_is_as_narrow_as_asked(capacity_rps:
     assert search.high_rps is not None
     assert search.low_rps <= capacity_rps < search.high_rps
     assert search.high_rps / search.low_rps <= 1 + resolution + 1e-6
+
+
+def test_a_good_guess_of_where_to_begin_is_bracketed_by_the_second_step() -> None:
+    rates = begun_at(1_000, 1_040)
+    assert rates[1] == pytest.approx(1_100)
+    assert len(rates) == 6  # one that fails beside it, once more, and three that confirm
+
+
+@pytest.mark.parametrize(("start_rps", "capacity_rps"), [(100, 10_000), (10_000, 100)], ids=["too low", "too high"])
+def test_strides_from_a_bad_guess_lengthen_to_a_doubling(start_rps: float, capacity_rps: float) -> None:
+    rates = begun_at(start_rps, capacity_rps)
+    strides = [abs(math.log(after / before)) for before, after in pairwise(rates)][:6]
+    expected = [min(math.log(1.1) * 2**at, math.log(2)) for at in range(6)]
+    assert strides == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_last_step_confirms_the_lower_end_and_as_many_long_ones_agree_as_it_takes() -> None:
