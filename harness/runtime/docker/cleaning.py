@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import docker
-from docker.errors import DockerException, NotFound
-from requests.exceptions import RequestException
+from docker.errors import NotFound
 
 from harness.errors import HarnessError, RuntimeUnavailable
 from harness.runtime.base import make_owner, owner_is_dead
+from harness.runtime.docker.patience import FAILURES, reason
 from harness.runtime.docker.runtime import LABEL_OWNER, REMOVALS_AT_ONCE
-from harness.runtime.docker.service import reason, remove_container
+from harness.runtime.docker.service import remove_container
 
 LABEL_IMAGE = "ceiling.folder"
 REPOSITORY = "ceiling/"  # an image that somebody built on one of ours inherits its labels, and has another name
@@ -68,7 +68,7 @@ def find_ours(client: docker.DockerClient, *, images: bool, label: str = LABEL_O
     try:
         found = [*_containers(client, label), *_networks(client, label), *_volumes(client, label)]
         return found + (list(_images(client, any(entry.kept for entry in found))) if images else [])
-    except (DockerException, RequestException) as error:
+    except FAILURES as error:
         raise RuntimeUnavailable(f"the Docker engine does not say what it has: {reason(error)}") from None
 
 
@@ -105,7 +105,7 @@ def _remove(client: docker.DockerClient, ours: Ours) -> str:
                 client.images.remove(name)
     except NotFound:
         return ""
-    except (DockerException, RequestException) as error:
+    except FAILURES as error:
         return reason(error)
     except HarnessError as error:
         return str(error)

@@ -1,22 +1,26 @@
 """The lines that a container prints, followed with deadlines that the SDK's own streams do not have."""
 
-import contextlib
 import queue
 import threading
-from http.client import HTTPException
+from collections.abc import Iterator
 
 from docker.errors import DockerException
 from docker.models.containers import Container
-from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError
+
+from harness.runtime.docker.patience import LOST, Reach
+from harness.runtime.docker.resumed import Resumed
+
+CATCH_UP_S = 5.0  # after the way was lost: for what was printed meanwhile
 
 
 class Lines:
     """Standard output, line by line, read by a thread that ends with the container."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, reach: Reach) -> None:
         self._container = container
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reach = reach
+        self._resumed = Resumed(container, reach) if reach.patience_s else None
+        self._queue: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self._ended = False
         threading.Thread(target=self._read, name=f"lines of {container.name}", daemon=True).start()
 
@@ -24,24 +28,51 @@ class Lines:
         """The next line; none after the last one.
 
         Raises:
-            TimeoutError: nothing came for `timeout_s`.
+            TimeoutError: nothing came for `timeout_s`, and the way to the engine is not to blame.
+            Exception: one of `FAILURES`: the way was lost, and patience is over.
         """
         if self._ended:
             return None
         try:
             line = self._queue.get(timeout=timeout_s)
         except queue.Empty:
-            raise TimeoutError from None
-        self._ended = line is None
+            if self._resumed is None:
+                raise TimeoutError from None
+            line = self._late(self._resumed)
+        self._ended = not isinstance(line, str)
+        if isinstance(line, Exception):
+            raise line
         return line
 
+    def stop(self) -> None:
+        """Nobody reads on; a stream that is lost from now on is not resumed."""
+        if self._resumed is not None:
+            self._resumed.give_up()
+
+    def _late(self, resumed: Resumed) -> str | Exception | None:
+        """The next line, where it is the way that was in its way; one that is lost is told by asking the engine."""
+        stood = resumed.flowing.is_set()
+        self._reach.again(self._container.reload)
+        try:
+            return self._queue.get(timeout=0 if stood and resumed.flowing.is_set() else CATCH_UP_S)
+        except queue.Empty:
+            raise TimeoutError from None
+
     def _read(self) -> None:
-        with contextlib.suppress(DockerException, RequestException, HTTPError, HTTPException, OSError):
-            rest = b""
-            for chunk in self._container.logs(stdout=True, stderr=False, stream=True, follow=True):
-                *lines, rest = (rest + chunk).split(b"\n")
+        rest = b""
+        last: Exception | None = None
+        try:
+            for piece in self._pieces():
+                *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     self._queue.put(line.decode("utf-8", "replace"))
-            if rest:
-                self._queue.put(rest.decode("utf-8", "replace"))
-        self._queue.put(None)
+        except (DockerException, *LOST) as error:
+            last = error if self._resumed is not None else None
+        if rest and last is None:
+            self._queue.put(rest.decode("utf-8", "replace"))
+        self._queue.put(last)
+
+    def _pieces(self) -> Iterator[bytes]:
+        if self._resumed is not None:
+            return self._resumed.pieces()
+        return iter(self._container.logs(stdout=True, stderr=False, stream=True, follow=True))

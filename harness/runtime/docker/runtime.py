@@ -4,19 +4,21 @@ import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import docker
-from docker.errors import DockerException
 from docker.types import LogConfig, Ulimit
-from requests.exceptions import RequestException
 
 from harness.errors import DeployError, RuntimeUnavailable
-from harness.runtime.base import Owner, ServiceSpec
+from harness.runtime.base import Owner, ServiceSpec, owner_is_dead
 from harness.runtime.docker.archive import initial_files
-from harness.runtime.docker.service import DockerService, reason, remove_container
+from harness.runtime.docker.creating import create_once, start_once
+from harness.runtime.docker.patience import FAILURES, Reach, reason
+from harness.runtime.docker.service import DockerService, remove_container
 
 LABEL_OWNER = "ceiling.run"  # every container of ours carries it
+WARDEN = "warden"  # role of the container that holds the host for a run
 LEASE_S = 3600.0
 LOG_LIMITS = {"max-size": "8m", "max-file": "2"}  # a service that prints without end must not fill the disk
 REMOVALS_AT_ONCE = 8
@@ -57,6 +59,10 @@ class DockerRuntime:
         images: Mapping[str, Image],
         owner: Owner,
         lease_s: float = LEASE_S,
+        *,
+        host: str | None = None,
+        address: str = "127.0.0.1",
+        patience_s: float = 0.0,
     ) -> None:
         """A runtime on an engine.
 
@@ -65,11 +71,15 @@ class DockerRuntime:
             images: by folder of images/, ready ones by their reference.
             owner: of everything that is created.
             lease_s: written into each container as its deadline: past it nobody needs it.
+            host: name of the engine's host, for messages; None: it is this one.
+            address: at which services with the host's network are reached.
+            patience_s: how long the way to the engine may be lost before that is an error.
         """
         self._client = client
         self._images = dict(images)
         self._owner = owner
         self._lease_s = lease_s
+        self._reach = Reach(host, address, patience_s)
 
     def start(self, spec: ServiceSpec) -> DockerService:
         """Create, configure and start a container.
@@ -83,16 +93,15 @@ class DockerRuntime:
             )
         container = None
         try:
-            container = self._client.containers.create(self._images[spec.image].id, **self._settings(spec))
+            container = create_once(self._client, self._images[spec.image].id, self._settings(spec), self._reach)
             if spec.ready is None:
-                container.put_archive("/", initial_files(spec.config))
-            container.start()
-            container.reload()
-        except (DockerException, RequestException) as error:
+                self._reach.again(partial(container.put_archive, "/", initial_files(spec.config)))
+            start_once(container, self._reach)
+        except FAILURES as error:
             if container is not None:
-                remove_container(container)
-            raise DeployError(f"{spec.name}: its container did not start: {reason(error)}") from None
-        return DockerService(spec, container)
+                remove_container(container, self._reach)
+            raise DeployError(f"{spec.name}{self._where}: its container did not start: {reason(error)}") from None
+        return DockerService(spec, container, self._reach)
 
     def clean(self) -> int:
         """Remove this run's containers, and those of runs whose owner is dead; return how many.
@@ -102,12 +111,15 @@ class DockerRuntime:
             DeployError: a container cannot be removed.
         """
         try:
-            found = self._client.containers.list(all=True, sparse=True, filters={"label": LABEL_OWNER})
-        except (DockerException, RequestException) as error:
-            raise RuntimeUnavailable(f"the Docker engine does not list its containers: {reason(error)}") from None
-        leftovers = [container for container in found if self._owner.may_remove(container.attrs["Labels"])]
+            listed = partial(self._client.containers.list, all=True, sparse=True, filters={"label": LABEL_OWNER})
+            found = self._reach.again(listed)
+        except FAILURES as error:
+            raise RuntimeUnavailable(
+                f"the Docker engine{self._where} does not list its containers: {reason(error)}"
+            ) from None
+        leftovers = [container for container in found if self._is_left(container.attrs["Labels"])]
         with ThreadPoolExecutor(REMOVALS_AT_ONCE) as pool:
-            list(pool.map(remove_container, leftovers))
+            list(pool.map(partial(remove_container, reach=self._reach), leftovers))
         return len(leftovers)
 
     def facts(self) -> dict[str, Any]:
@@ -117,9 +129,9 @@ class DockerRuntime:
             RuntimeUnavailable: the engine does not answer.
         """
         try:
-            info = self._client.info()
-        except (DockerException, RequestException) as error:
-            raise RuntimeUnavailable(f"the Docker engine does not answer: {reason(error)}") from None
+            info = self._reach.again(self._client.info)
+        except FAILURES as error:
+            raise RuntimeUnavailable(f"the Docker engine{self._where} does not answer: {reason(error)}") from None
         return {
             "engine": {
                 "version": info.get("ServerVersion"),
@@ -137,6 +149,16 @@ class DockerRuntime:
                 for folder, image in self._images.items()
             },
         }
+
+    @property
+    def _where(self) -> str:
+        return "" if self._reach.host is None else f" on {self._reach.host}"
+
+    def _is_left(self, labels: Mapping[str, str]) -> bool:
+        """Whether it goes: all that is ours, but for the warden that holds the host for this very run."""
+        if labels.get("ceiling.role") == WARDEN:
+            return owner_is_dead(labels)
+        return self._owner.may_remove(labels)
 
     def _settings(self, spec: ServiceSpec) -> dict[str, Any]:
         settings: dict[str, Any] = {

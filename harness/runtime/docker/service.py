@@ -1,23 +1,25 @@
 """One container as a service."""
 
+import time
 from collections.abc import Iterator, Mapping
 from signal import Signals
 from typing import Any
 
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from requests.exceptions import ConnectionError as RequestConnectionError
-from requests.exceptions import RequestException, Timeout
 
 from harness.errors import DeployError
 from harness.runtime.base import ServiceSpec
 from harness.runtime.docker.archive import FOLDER, OUT, only_file, whole_file
 from harness.runtime.docker.first_process import FirstProcess
 from harness.runtime.docker.output import Lines
+from harness.runtime.docker.patience import FAILURES, LOCAL, LOST, Reach, reason
 
 LOG_BYTES = 64 * 1024
 LOG_LINES = 2000
 CONFLICT = 409  # the engine's word for: not running any more, or being removed already
+LAST_LOOK_S = 5.0  # at a container that may have ended while the way to it was lost
+MARK = Signals.SIGUSR1  # the one signal that says something else when it comes twice
 
 # A container's first process dies of these alone: the kernel spares a PID 1 every signal that it does not handle,
 # but for SIGKILL and the faults. Any other status above 128 is one that the program chose.
@@ -27,24 +29,29 @@ FATAL_TO_PID_1 = frozenset({Signals.SIGKILL, Signals.SIGSEGV, Signals.SIGBUS, Si
 class DockerService:
     """A service that runs in a container."""
 
-    def __init__(self, spec: ServiceSpec, container: Container) -> None:
+    def __init__(self, spec: ServiceSpec, container: Container, reach: Reach) -> None:
         self.spec = spec
         self._container = container
+        self._reach = reach
         self._attributes: Mapping[str, Any] = container.attrs  # as they were just after the start
-        self._process = FirstProcess.find(self.main_pid, str(container.id)) if self.main_pid else None
+        self._process = FirstProcess.find(self.main_pid, str(container.id)) if self._near and self.main_pid else None
         self._lines: Lines | None = None
 
     @property
     def address(self) -> str:
         """IP address at which the client reaches its ports."""
         if self.spec.network == "host":
-            return "127.0.0.1"
+            return self._reach.address
         return str(self._attributes["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
 
     @property
     def main_pid(self) -> int:
         """Process id of its first process, in the engine's PID namespace; 0 if it ended at once."""
         return int(self._attributes["State"]["Pid"])
+
+    @property
+    def _near(self) -> bool:
+        return self._reach.host is None
 
     def running(self) -> bool:
         """Whether its main process is still there."""
@@ -57,8 +64,8 @@ class DockerService:
             DeployError: the engine could not do it.
         """
         try:
-            self._container.put_archive(FOLDER, whole_file(name, data))
-        except (DockerException, RequestException) as error:
+            self._reach.again(lambda: self._container.put_archive(FOLDER, whole_file(name, data)))
+        except FAILURES as error:
             raise self._error(f"{name} could not be put into its container: {reason(error)}") from None
 
     def fetch(self, name: str) -> bytes:
@@ -69,11 +76,10 @@ class DockerService:
             DeployError: the engine could not do it.
         """
         try:
-            chunks, _ = self._container.get_archive(f"{OUT}/{name}")
-            data = only_file(b"".join(chunks))
+            data = only_file(self._reach.again(lambda: b"".join(self._container.get_archive(f"{OUT}/{name}")[0])))
         except NotFound:
             data = None
-        except (DockerException, RequestException) as error:
+        except FAILURES as error:
             raise self._error(f"{name} could not be fetched from its container: {reason(error)}") from None
         if data is None:
             raise FileNotFoundError(f"{self.spec.name}: no file {OUT}/{name} in its container")
@@ -86,12 +92,14 @@ class DockerService:
             DeployError: nothing came for `timeout_s`.
         """
         if self._lines is None:
-            self._lines = Lines(self._container)
+            self._lines = Lines(self._container, self._reach)
         try:
             while (line := self._lines.next(timeout_s)) is not None:
                 yield line
         except TimeoutError:
             raise self._error(f"printed nothing for {timeout_s:g} s; its last output:\n{self.logs()}") from None
+        except FAILURES as error:
+            raise self._error(f"what it prints is out of reach: {reason(error)}") from None
 
     def signal(self, signal: Signals) -> None:
         """Send a signal to its main process; nothing happens when that is gone.
@@ -102,8 +110,11 @@ class DockerService:
         if self._process is not None and self._process.send(signal):
             return
         try:
-            self._container.kill(signal.name)
-        except (DockerException, RequestException) as error:
+            if signal == MARK:
+                self._container.kill(signal.name)
+            else:
+                self._reach.again(lambda: self._container.kill(signal.name))
+        except FAILURES as error:
             if not _gone(error):
                 raise self._error(f"{signal.name} could not be sent: {reason(error)}") from None
 
@@ -113,19 +124,40 @@ class DockerService:
         Raises:
             DeployError: it did not end within `timeout_s`.
         """
-        try:
-            status = int(self._container.wait(timeout=timeout_s)["StatusCode"])
-        except (Timeout, RequestConnectionError):
-            raise self._error(f"did not end within {timeout_s:g} s; its last output:\n{self.logs()}") from None
-        except (DockerException, RequestException) as error:
-            raise self._error(f"its end could not be waited for: {reason(error)}") from None
+        status = self._await_end(timeout_s)
         return 128 - status if status - 128 in FATAL_TO_PID_1 else status
+
+    def _await_end(self, timeout_s: float) -> int:
+        """Its exit status; what becomes of the way to it meanwhile takes nothing of the time that it has."""
+        deadline = time.monotonic() + timeout_s
+        first = True
+
+        def ask() -> int | None:
+            nonlocal first
+            left_s = timeout_s if first else max(deadline - time.monotonic(), LAST_LOOK_S)
+            first, began = False, time.monotonic()
+            try:
+                return int(self._container.wait(timeout=left_s)["StatusCode"])
+            except APIError:
+                raise
+            except LOST:
+                if time.monotonic() - began >= left_s:  # an answer that did not come in time
+                    return None
+                raise
+
+        try:
+            status = self._reach.again(ask)
+        except FAILURES as error:
+            raise self._error(f"its end could not be waited for: {reason(error)}") from None
+        if status is None:
+            raise self._error(f"did not end within {timeout_s:g} s; its last output:\n{self.logs()}")
+        return status
 
     def logs(self) -> str:
         """The last of its output, at most 64 KiB, and how it ended where it did not end well."""
         try:
-            output = self._container.logs(tail=LOG_LINES)
-        except (DockerException, RequestException) as error:
+            output = self._reach.again(lambda: self._container.logs(tail=LOG_LINES))
+        except FAILURES as error:
             return f"[its output is lost: {reason(error)}]\n"
         ending = self._ending().encode()
         return (output[-(LOG_BYTES - len(ending)) :] + ending).decode("utf-8", "replace")
@@ -138,15 +170,17 @@ class DockerService:
         """
         if self._process is not None:
             self._process.close()
-        remove_container(self._container)
+        if self._lines is not None:
+            self._lines.stop()
+        remove_container(self._container, self._reach)
 
     def _state(self) -> Mapping[str, Any]:
         """What the engine says of it now; nothing once its container is removed."""
         try:
-            self._container.reload()
+            self._reach.again(self._container.reload)
         except NotFound:
             return {}
-        except (DockerException, RequestException) as error:
+        except FAILURES as error:
             raise self._error(f"its state is unknown: {reason(error)}") from None
         state: Mapping[str, Any] = self._container.attrs["State"]
         return state
@@ -160,26 +194,21 @@ class DockerService:
         return f"\n[the container ended with status {status}{limit}]\n"
 
     def _error(self, what: str) -> DeployError:
-        return DeployError(f"{self.spec.name}: {what}")
+        where = "" if self._near else f" on {self._reach.host}"
+        return DeployError(f"{self.spec.name}{where}: {what}")
 
 
-def remove_container(container: Container) -> None:
+def remove_container(container: Container, reach: Reach = LOCAL) -> None:
     """Kill and remove a container, whatever state it is in; one that is gone or going is fine.
 
     Raises:
         DeployError: the engine could not remove it.
     """
     try:
-        container.remove(force=True, v=True)
-    except (DockerException, RequestException) as error:
+        reach.again(lambda: container.remove(force=True, v=True))
+    except FAILURES as error:
         if not _gone(error):
             raise DeployError(f"container {container.name} could not be removed: {reason(error)}") from None
-
-
-def reason(error: Exception) -> str:
-    """What went wrong, in the engine's own words where it said something."""
-    explanation = error.explanation if isinstance(error, APIError) else None
-    return str(explanation or error)
 
 
 def _gone(error: Exception) -> bool:
