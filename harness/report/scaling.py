@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from harness.analysis.advice import held_by
 from harness.analysis.clusters import Curve, Efficiency, Size, curves
 from harness.analysis.prices import hour_of, per_million
 from harness.analysis.statistics import Estimate
@@ -20,7 +21,7 @@ TITLE = "One server, and many"
 LAW_POINTS = 48
 DEFINITIONS = (
     ("Servers", "How many stood behind one address, or took the clients' connections in turn (`direct`)."),
-    ("Capacity", METRICS["capacity_rps"].definition),
+    ("Capacity", METRICS["capacity_rps"].definition + " Below, the 95 % interval, up to where the searches failed."),
     ("Throughput", METRICS["throughput_rps"].definition),
     ("Efficiency", "Of so many servers against as many times the fewest that were measured: paired by block, on log ratios. What the searches left open is a part of the interval."),
     ("Per server", "The mean over the number of servers."),
@@ -92,7 +93,9 @@ def _cells(curve: Curve, size: Size) -> tuple[Cell, ...]:
     servers = Cell(f"{size.servers}", _without(size), f"{size.servers}", numeric=True)
     if found is None:
         return (servers, *(Cell(NOTHING, key="", numeric=True) for _ in range(3)))
-    small = between(curve.metric, found) if found.least != found.most else ""
+    held = held_by(curve, size.servers)
+    span = held.interval if held is not None else None
+    small = f"{number(span.low)}–{number(span.high)}" if span is not None else between(curve.metric, found)
     return (
         servers,
         Cell(estimated(curve.metric, found), small, f"{found.mean:.6g}", numeric=True),

@@ -86,6 +86,24 @@ def test_the_page_draws_every_chart_and_loads_nothing(
     page.close()
 
 
+def test_the_chart_of_a_cluster_has_its_law_band_and_ring(browser: Browser, tmp_path: Path) -> None:
+    shape = Shape(
+        {"servers": ("1", "2", "3", "4", "6")},
+        kind="capacity",
+        speed=lambda factors: 200.0 * int(factors["servers"]) ** 0.9,
+        base={"balancer": "haproxy-tcp"},
+        hosts=3,
+    )
+    page = browser.new_page(viewport={"width": 360, "height": 900}, color_scheme="dark")
+    seen = _open(page, make_report(make_run(tmp_path / "run", shape)).index)
+    assert seen.console == []
+    plot = page.locator("#plot-scaling-0")
+    assert plot.locator(".mark-area path").count() == 1
+    assert plot.locator(".mark-line path").count() == 2  # the law, and ideal growth
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
 def test_hostile_labels_are_shown_as_text_and_run_nothing(browser: Browser, tmp_path: Path) -> None:
     shape = Shape({"model": (HOSTILE, "b"), "network": (HOSTILE, "host")}, title=HOSTILE, repeats=3)
     index = make_report(make_run(tmp_path / "run", shape, environment={HOSTILE: HOSTILE})).index
