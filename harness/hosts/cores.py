@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import HostError
 
@@ -18,11 +18,17 @@ class CoreMap:
     client: tuple[int, ...]  # of the load client, the probe and the harness itself
     shared: bool  # the host has one CPU only: both sides fight for it, and no number tells them apart
     backend: tuple[int, ...] = ()  # of the backend; none: there is none. The client's, where it has none of its own
+    balancer: tuple[int, ...] = ()  # of the balancer, likewise
 
     @property
     def backend_apart(self) -> bool:
         """Whether the backend has a CPU of its own."""
         return bool(self.backend) and not set(self.backend) & {*self.client, *self.server}
+
+    @property
+    def balancer_apart(self) -> bool:
+        """Whether the balancer has CPUs of its own."""
+        return bool(self.balancer) and not set(self.balancer) & {*self.client, *self.server, *self.backend}
 
 
 def available_cores() -> tuple[int, ...]:
@@ -72,6 +78,70 @@ def divide_cores(
         own, rest = _apart(_physical(others, siblings), 1)
         return CoreMap(server=server, client=rest, shared=False, backend=own)
     return CoreMap(server=server, client=others, shared=False, backend=others)
+
+
+def divide_among(
+    available: Sequence[int],
+    *,
+    servers: int,
+    server_cores: int,
+    balancer_cores: int = 0,
+    client: bool = True,
+    backend: bool = False,
+    siblings: Sequence[Sequence[int]] = (),
+) -> CoreMap:
+    """The CPUs of a host on which there may be several servers, a balancer, or no load client.
+
+    As `divide_cores`, with these differences. Several servers have CPUs of their own as long as one is left for the rest; else they
+    share what they get. The balancer has CPUs of its own where two are left beyond them; else it runs with the client. A host without
+    client and balancer still keeps one back, for the probe, where it has more than its servers need.
+
+    Args:
+        available: CPUs that may be used.
+        servers: how many run here.
+        server_cores: CPUs of each.
+        balancer_cores: CPUs of the balancer; 0: it is elsewhere.
+        client: whether a load client runs here.
+        backend: whether a backend does.
+        siblings: CPUs that share a physical core, core by core.
+
+    Raises:
+        HostError: not even one server has the CPUs that it asks for.
+    """
+    cores = tuple(sorted(available))
+    others = client or bool(balancer_cores)
+    if servers == 0:
+        own, rest = _balancers(cores, balancer_cores, siblings) if client else (cores, cores)
+        return CoreMap(server=(), client=rest, shared=False, balancer=own if balancer_cores else ())
+    if not others:
+        if server_cores > len(cores):
+            raise HostError(
+                f"limits.cores: {server_cores} asked for the server, there are {len(cores)} CPUs; ask for fewer"
+            )
+        wanted = min(servers * server_cores, max(server_cores, len(cores) - 1))
+        served, rest = _apart(_physical(cores, siblings), wanted)
+        rest = rest or served
+        return CoreMap(server=served, client=rest, shared=False, backend=rest if backend else ())
+    fitting = min(servers * server_cores, max(server_cores, len(cores) - 1))
+    divided = divide_cores(cores, fitting, backend=backend, siblings=siblings)
+    own, rest = _balancers(divided.client, balancer_cores, siblings)
+    return replace(divided, client=rest, balancer=own if balancer_cores else ())
+
+
+def slices(cores: Sequence[int], servers: int, each: int) -> list[tuple[int, ...]]:
+    """The CPUs of each of several servers of one host: its own where there are enough, else all of them together."""
+    if servers * each > len(cores):
+        return [tuple(cores)] * servers
+    return [tuple(cores[number * each : (number + 1) * each]) for number in range(servers)]
+
+
+def _balancers(
+    cores: tuple[int, ...], wanted: int, siblings: Sequence[Sequence[int]]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The balancer's CPUs and those left for the client: the same where there are too few."""
+    if not wanted or len(cores) <= wanted:
+        return cores, cores
+    return _apart(_physical(cores, siblings), wanted)
 
 
 def _physical(cores: Sequence[int], siblings: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:

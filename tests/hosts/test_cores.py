@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from harness.errors import HostError
-from harness.hosts.cores import CoreMap, available_cores, divide_cores
+from harness.hosts.cores import CoreMap, available_cores, divide_among, divide_cores, slices
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,52 @@ def test_the_cpus_there_are_are_those_this_process_may_use() -> None:
     finally:
         os.sched_setaffinity(0, everything)
     assert available_cores() == tuple(sorted(everything))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "asked", "expected"),
+    [
+        # Two CPUs: everything beside the servers runs together.
+        ((0, 1), {"servers": 3, "server_cores": 1, "balancer_cores": 1}, CoreMap((1,), (0,), False, balancer=(0,))),
+        (range(4), {"servers": 2, "server_cores": 1, "balancer_cores": 1}, CoreMap((2, 3), (0,), False, balancer=(1,))),
+        (
+            range(8),
+            {"servers": 3, "server_cores": 2, "balancer_cores": 1},
+            CoreMap((2, 3, 4, 5, 6, 7), (0,), False, balancer=(1,)),
+        ),
+        (range(8), {"servers": 9, "server_cores": 1}, CoreMap((1, 2, 3, 4, 5, 6, 7), (0,), False)),
+        # A host of servers alone keeps a CPU for the probe, where it can.
+        (range(4), {"servers": 2, "server_cores": 1, "client": False}, CoreMap((2, 3), (0, 1), False)),
+        (range(4), {"servers": 4, "server_cores": 1, "client": False}, CoreMap((1, 2, 3), (0,), False)),
+        ((3,), {"servers": 2, "server_cores": 1, "client": False}, CoreMap((3,), (3,), False)),
+        (
+            (3,),
+            {"servers": 2, "server_cores": 1, "client": False, "backend": True},
+            CoreMap((3,), (3,), False, backend=(3,)),
+        ),
+        # A host without servers.
+        (range(4), {"servers": 0, "server_cores": 1}, CoreMap((), (0, 1, 2, 3), False)),
+        (
+            range(4),
+            {"servers": 0, "server_cores": 1, "balancer_cores": 1},
+            CoreMap((), (0, 1, 2), False, balancer=(3,)),
+        ),
+        ((0,), {"servers": 0, "server_cores": 1, "balancer_cores": 1}, CoreMap((), (0,), False, balancer=(0,))),
+    ],
+)
+def test_a_host_is_divided_among_several_servers_and_a_balancer(
+    cpus: Sequence[int], asked: dict[str, Any], expected: CoreMap
+) -> None:
+    divided = divide_among(cpus, **asked)
+    assert divided == expected
+    assert divided.balancer_apart == bool(expected.balancer and not set(expected.balancer) & {*expected.client})
+
+
+def test_servers_of_one_host_have_cpus_of_their_own_where_there_are_enough() -> None:
+    assert slices((4, 5, 6, 7), 2, 2) == [(4, 5), (6, 7)]
+    assert slices((6, 7), 3, 1) == [(6, 7)] * 3
+
+
+def test_a_server_that_asks_for_more_cpus_than_a_host_of_servers_has_is_refused() -> None:
+    with pytest.raises(HostError, match="3 asked for the server, there are 2 CPUs"):
+        divide_among((0, 1), servers=1, server_cores=3, client=False)
