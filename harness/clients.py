@@ -45,13 +45,14 @@ class ClientPlan:
     doubt: str = ""  # what may go wrong all the same, and what to do; empty: nothing
 
 
-def plan_client(trial: Trial, room: Room, at_least: int = 1) -> ClientPlan:
+def plan_client(trial: Trial, room: Room, at_least: int = 1, *, loopback: bool = True) -> ClientPlan:
     """Processes and source addresses for a trial.
 
     Args:
         trial: whose load; its `clients` is the number to begin with.
         room: what the host gives.
         at_least: processes that are known to be needed, from an earlier trial of the same point.
+        loopback: whether a server with host networking is on the client's own machine: addresses cost nothing there.
 
     Raises:
         HostError: the host lacks files, ports or memory for it; with the numbers and the remedy.
@@ -63,7 +64,7 @@ def plan_client(trial: Trial, room: Room, at_least: int = 1) -> ClientPlan:
             f"load.connections: {connections:,} connections need about {_mib(connections * BYTES_PER_CONNECTION):,} MiB at the "
             f"client's end alone, {_mib(room.memory_bytes):,} MiB are available here; ask for fewer, or use a host with more memory"
         )
-    sources, doubt = _sources(trial, connections, room)
+    sources, doubt = _sources(trial, connections, room, loopback=loopback)
     return ClientPlan(processes, sources, -(-connections // processes) + OWN_FILES, doubt)
 
 
@@ -108,13 +109,13 @@ def _processes(trial: Trial, connections: int, room: Room, at_least: int) -> int
     return max(begin, needed)
 
 
-def _sources(trial: Trial, connections: int, room: Room) -> tuple[tuple[str, ...], str]:
+def _sources(trial: Trial, connections: int, room: Room, *, loopback: bool) -> tuple[tuple[str, ...], str]:
     """The addresses, and the doubt whether they last where the client closes first."""
     load, ports = trial.load, room.ports
     if ports is None:
         return load.sources, ""
     churned = connections + _in_time_wait(trial)
-    if not load.sources and on_loopback(trial):
+    if not load.sources and loopback and on_loopback(trial):
         return (_of_loopback(churned, ports) if churned > ports * _FULL else ()), ""
     have = ports * max(len(load.sources), 1)
     if connections > have:
