@@ -127,6 +127,7 @@ def set_stage(
         HostError: this host lacks what a trial, or a model, needs.
     """
     _refuse_work_that_is_not_shared(trials, models)
+    _refuse_what_is_not_deployed_yet(trials)
     host = collect_settings()  # before images are built: its load is what others make
     servers = [trial.model for trial in trials]
     folders = [*sorted({server for server in servers if isinstance(server, str)}), *tools]
@@ -210,6 +211,18 @@ def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
     missing = [f"model {name} needs io_uring: {trouble}" for name, trouble in troubles.items() if trouble]
     if missing:
         raise HostError("\n".join(missing))
+
+
+def _refuse_what_is_not_deployed_yet(trials: Sequence[Trial]) -> None:
+    """The vocabulary knows several servers before they can be started: better an error than one server's number for many."""
+    asked = {
+        "servers": any(trial.servers > 1 for trial in trials),
+        "balancer": any(trial.balancer != "none" for trial in trials),
+        "faults": any(trial.faults for trial in trials),
+    }
+    named = [key for key, there in asked.items() if there]
+    if named:
+        raise SpecError([f"{', '.join(named)}: this version checks and plans it, and does not deploy it yet; leave it out"])
 
 
 def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:
