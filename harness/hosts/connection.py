@@ -53,6 +53,10 @@ class Dialled(Protocol):
         """Close it, once its readers are closed."""
 
 
+CONTROLLERS_CLOCK = ClockOffset()
+"""Of this machine: nothing to convert, and no doubt."""
+
+
 class Connection(Protocol):
     """A host that is reached from afar. Safe to use from several threads; reconnects by itself where it was lost."""
 
