@@ -8,22 +8,23 @@ from harness.analysis.objective import slo_in_words
 from harness.analysis.study import Point, Study
 from harness.report.sections import Section
 from harness.report.tables import Cell, Column, Table, level_heads, levels, measured
-from harness.report.text import NOTHING, count
+from harness.report.text import NOTHING
 from harness.result import Capacity, SearchStep
 
 TITLE = "Where one server ends"
 NOTE = (
-    "One server by itself: the highest rate at which it kept the SLO, and who gave out in the last step of each search above that"
-    " rate. This is the resource to add, or the reason to add a server."
+    "One server by itself: the highest rate at which it kept the SLO, and who gave out in the steps that failed right above it."
+    " This is the resource to add, or the reason to add a server."
 )
+LATE = ("client lag", "client cpu")
 DEFINITIONS = (
     ("Capacity", "Mean over the searches of the highest rate confirmed to meet the SLO."),
     ("SLO", "What was asked for."),
     (
         "Gave out above it",
-        "In most of the searches, by the evidence of that step; docs/method.md says how it is judged.",
+        "In most of the steps there. The load client apart: such a step failed without the client's own delay, too.",
     ),
-    ("There", "What was asked, and what came, in that step of the last search."),
+    ("There", "What was asked, and what came, in the last of these steps."),
 )
 
 
@@ -50,20 +51,26 @@ def _searches(point: Point) -> list[Capacity]:
 
 
 def _cells(point: Point, searches: Sequence[Capacity]) -> tuple[Cell, ...]:
-    above = [step for capacity in searches if (step := _above(capacity)) is not None]
-    tally = Counter(step.limited_by for step in above)
-    who, runs = tally.most_common(1)[0] if tally else (NOTHING, 0)
-    others = "" if runs == len(searches) or not tally else f"{runs} of {count(len(searches), 'search')[:-1]}es"
+    above = [step for capacity in searches for step in _above(capacity)]
     return (
         measured("capacity_rps", point),
         Cell(slo_in_words(point.rows[0].planned.trial.slo)),
-        Cell(who, others),
+        _culprit(above),
         Cell(above[-1].why if above else "no rate above it failed"),
     )
 
 
-def _above(capacity: Capacity) -> SearchStep | None:
-    """The last step at the lowest rate that failed."""
-    return next(
-        (step for step in reversed(capacity.steps) if step.rate_rps == capacity.high_rps and step.met is False), None
-    )
+def _above(capacity: Capacity) -> list[SearchStep]:
+    """The steps at the lowest rate that failed, those that met the SLO by chance apart."""
+    return [step for step in capacity.steps if step.rate_rps == capacity.high_rps and step.met is False]
+
+
+def _culprit(steps: Sequence[SearchStep]) -> Cell:
+    """Who gave out in most of them; a late client does not excuse the server of a step that failed without its delay, too."""
+    tally = Counter(step.limited_by for step in steps)
+    if not tally:
+        return Cell(NOTHING)
+    others = Counter({name: steps for name, steps in tally.items() if name not in LATE})
+    who, held = (others or tally).most_common(1)[0]
+    rest = [f"{name} in {more}" for name, more in tally.most_common() if name != who]
+    return Cell(who, "" if not rest else f"in {held} of {len(steps)} steps; {', '.join(rest)}")

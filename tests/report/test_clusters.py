@@ -277,3 +277,16 @@ def test_the_files_beside_the_report_hold_servers_and_law_and_are_the_same_bytes
 def test_a_run_on_this_machine_has_no_inventory(study_of: Callable[[Shape], Study]) -> None:
     run: Run = study_of(Shape()).run
     assert run.inventory is None
+
+
+def test_a_late_client_does_not_hide_what_gave_out_above_the_capacity(tmp_path: Path) -> None:
+    shape = cluster(factors={"model": ("ppc", "tpc")}, base={}, speed=lambda factors: 500.0, hosts=0, repeats=1)
+    run = make_run(tmp_path / "run", shape)
+    path = run / "trials" / "model-ppc.r1" / "trial.json"
+    path.write_text(path.read_text().replace('"limited_by": "worker pool"', '"limited_by": "client lag"', 2))
+    rows = section(make_study(run), "limits")
+    assert rows is not None
+    assert rows.table is not None
+    late, clear = (row[3] for row in rows.table.rows)
+    assert (late.text, late.small) == ("worker pool", "in 1 of 2 steps; client lag in 1")
+    assert (clear.text, clear.small) == ("worker pool", "")
