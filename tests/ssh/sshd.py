@@ -57,6 +57,11 @@ class Sshd:
                 session.kill()
         return len(sessions)
 
+    def freeze_sessions(self) -> None:
+        """What serves the connections there are; new ones are taken."""
+        for session in psutil.Process(self.process.pid).children(recursive=True):
+            session.suspend()
+
     def freeze(self) -> None:
         for process in self._processes():
             process.suspend()

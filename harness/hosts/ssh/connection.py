@@ -1,6 +1,5 @@
 """A host by SSH: one connection, shared by all threads, that comes back by itself where it was lost."""
 
-import contextlib
 import shlex
 import threading
 import time
@@ -17,7 +16,7 @@ from harness.hosts.ssh.command import NEXT_TRY_S, Command, Lost, NoSession, open
 from harness.hosts.ssh.dialled import DialledSocket
 from harness.hosts.ssh.opening import CONNECT_S, Link, open_way
 from harness.hosts.ssh.refusals import PROHIBITED
-from harness.hosts.ssh.way import Way
+from harness.hosts.ssh.way import Way, hops_of
 from harness.spec.inventory import Inventory, InventoryHost
 
 ANSWER_S = 3.0
@@ -53,6 +52,15 @@ class SshConnection:
     def name(self) -> str:
         """The host's name in the inventory."""
         return self.way.name
+
+    @property
+    def address(self) -> str:
+        """Where SSH reaches it, after `~/.ssh/config`: a name or an IP address.
+
+        Raises:
+            HostError: that file cannot be read.
+        """
+        return str(hops_of(self.way)[-1].connection.host)
 
     def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", as_root: bool = False) -> Done:
         """Run a command and wait for its end; its words reach the program as they are.
@@ -178,8 +186,7 @@ class SshConnection:
             except NoSession:  # refused, by a host that is there
                 return
             except (Late, SSHException, OSError, EOFError):
-                with contextlib.suppress(SSHException, OSError, EOFError):
-                    link.close()
+                link.close()
 
         self._proving = threading.Thread(target=judge, daemon=True)
         self._proving.start()

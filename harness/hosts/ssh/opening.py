@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from paramiko import PKey, SSHException, Transport
@@ -49,7 +49,10 @@ class Link:
     def close(self) -> None:
         """Let go of every hop, the host's own first."""
         for hop in reversed(self.hops):
-            hop.connection.client.close()
+            with suppress(
+                SSHException, OSError, EOFError
+            ):  # a channel through a jump host says good-bye on what has ended
+                hop.connection.client.close()
 
 
 @dataclass
