@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,9 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.errors import HarnessError, RuntimeUnavailable
+from harness.hosts.connection import Connection
 from harness.images import connect
 from harness.runtime.base import make_owner, owner_is_dead
 from harness.runtime.docker.cleaning import KINDS, Ours, find_ours, remove_ours
+from harness.runtime.docker.over_ssh import connect_over
 from harness.runtime.workplace import discard_folder, service_folders
 from harness.stage import Places
 
@@ -60,6 +63,18 @@ def clean_here(places: Places, wanted: Wanted) -> Cleaned:
     return Cleaned(HERE, {**engine.removed, **removed}, (*engine.left, *left), "", (*engine.failed, *failed))
 
 
+def clean_inventory(connections: Mapping[str, Connection], wanted: Wanted) -> list[Cleaned]:
+    """Clean hosts that are reached from afar, and let go of them; see `clean_hosts`."""
+    try:
+        return clean_hosts(
+            {name: partial(connect_over, connection.transport, name) for name, connection in connections.items()},
+            wanted,
+        )
+    finally:
+        for connection in connections.values():
+            connection.close()
+
+
 def clean_hosts(engines: Mapping[str, EngineOf], wanted: Wanted) -> list[Cleaned]:
     """Clean hosts side by side; one that cannot be reached does not stop the others.
 
@@ -90,7 +105,7 @@ def clean_engine(host: str, engine: EngineOf, wanted: Wanted) -> Cleaned:
         failed = {} if wanted.dry_run else remove_ours(client, going)
     gone = [ours for ours in going if f"{ours.kind} {ours.name}" not in failed]
     removed: dict[str, Sequence[str]] = {kind: [ours.name for ours in gone if ours.kind == kind] for kind in KINDS}
-    return Cleaned(host, removed, left, failed=[f"{name}: {why}" for name, why in failed.items()])
+    return Cleaned(host, removed, left, failed=[f"{name} is left: {why}" for name, why in failed.items()])
 
 
 def chosen(found: Sequence[Ours], *, everything: bool) -> tuple[list[Ours], list[str]]:
@@ -99,8 +114,9 @@ def chosen(found: Sequence[Ours], *, everything: bool) -> tuple[list[Ours], list
     return going, [f"{ours.kind} {ours.name}: {ours.kept}" for ours in found if ours.kept and not everything]
 
 
-def show(cleaned: Sequence[Cleaned], wanted: Wanted, console: Console) -> None:
+def show(cleaned: Sequence[Cleaned], wanted: Wanted, console: Console | None = None) -> None:
     """A table of what was removed, a host a row, and below it what was left alone or went wrong."""
+    console = console or Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("would remove" if wanted.dry_run else "removed")
     for kind in COLUMNS:
@@ -112,9 +128,9 @@ def show(cleaned: Sequence[Cleaned], wanted: Wanted, console: Console) -> None:
         told = [f"{kind} {name}" for kind in COLUMNS for name in one.removed.get(kind, ())] if wanted.dry_run else []
         told += [f"left alone: {line}" for line in one.left]
         told += [one.note] if one.note else []
-        told += [f"not done: {line}" for line in one.failed]
+        told += one.failed
         for line in told:
-            console.print(escape(f"{one.host}: {line}"), soft_wrap=True)
+            console.print(escape(line if line.startswith(f"{one.host}: ") else f"{one.host}: {line}"), soft_wrap=True)
 
 
 def _plural(kind: str) -> str:

@@ -278,6 +278,32 @@ def new(
         typer.echo(line)
 
 
+@app.command()
+def clean(
+    inventory: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[INVENTORY]", help="Name of a file of experiments/hosts/; else this machine is cleaned."
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what belongs to runs that are, or may be, live.")
+    ] = False,
+    images: Annotated[bool, typer.Option("--images", help="Also our images.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name what would be removed, and remove nothing.")] = False,
+) -> None:
+    """Remove what runs have left behind, by its labels and nothing else: here, or on the hosts of an inventory."""
+    from harness.clean import Wanted, clean_here, clean_inventory, show
+    from harness.hosts_cli.inventories import open_inventory
+
+    wanted = Wanted(everything=everything, images=images, dry_run=dry_run)
+    cleaned = (
+        [clean_here(_places(), wanted)] if inventory is None else clean_inventory(open_inventory(inventory)[1], wanted)
+    )
+    show(cleaned, wanted)
+    raise typer.Exit(EXIT_CANNOT_RUN if any(one.failed for one in cleaned) else EXIT_DONE)
+
+
 def _places(results: Path | None = None) -> "Places":
     from harness.stage import Places
 

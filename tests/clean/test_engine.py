@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import docker
 import pytest
@@ -11,11 +12,13 @@ from docker.errors import NotFound
 
 from harness.clean import Wanted, clean_engine, clean_hosts
 from harness.errors import RuntimeUnavailable
-from harness.images import connect
+from harness.images import connect, ensure_images
 from harness.runtime.base import Owner, make_owner
 from harness.runtime.docker.cleaning import LABEL_IMAGE, find_ours, remove_ours
 
 pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ME = make_owner(f"test-clean-{secrets.token_hex(4)}")
 DEAD = replace(ME, pid=2**22 + 1)
@@ -82,6 +85,24 @@ def test_what_another_machine_leased_goes_once_the_lease_is_over(engine: Engine)
     container = engine.container(AFAR, **{"ceiling.deadline": str(round(time.time()) - 1)})
     clean_engine("alpha", connect, Wanted())
     assert not engine.has(container)
+
+
+def test_what_a_running_warden_holds_stays_however_old_its_lease_was(engine: Engine, tmp_path: Path) -> None:
+    owner = replace(AFAR, run="test-clean-held")
+    over = {"ceiling.deadline": str(round(time.time()) - 1)}
+    base = ensure_images(engine.client, ROOT / "images", [], tmp_path, print)["base"]
+    warden = engine.client.containers.create(
+        base.id, ["sleep", "600"], labels=owner.labels() | over | {"ceiling.role": "warden"}
+    )
+    engine.made.append(str(warden.id))
+    held = engine.container(owner, **over)
+    warden.start()
+    clean_engine("alpha", connect, Wanted())
+    assert engine.has(held)
+    warden.kill()
+    warden.wait(timeout=20)
+    clean_engine("alpha", connect, Wanted())
+    assert not engine.has(held)
 
 
 def test_a_dry_run_names_what_would_go_and_removes_nothing(engine: Engine) -> None:

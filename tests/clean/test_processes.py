@@ -85,4 +85,4 @@ def test_what_was_removed_is_a_table_with_what_was_left_below() -> None:
         ["alpha", "2", "0", "0", "0", "0"],
         ["beta", "0", "0", "0", "0", "0"],
     ]
-    assert lines[3:] == ["alpha: left alone: container c: run r is live", "beta: not done: beta: unreachable"]
+    assert lines[3:] == ["alpha: left alone: container c: run r is live", "beta: unreachable"]

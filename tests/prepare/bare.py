@@ -2,9 +2,8 @@
 
 import io
 import secrets
-import shlex
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ import docker
 import paramiko
 from docker.models.containers import Container
 
-from harness.hosts.connection import Done
 from harness.images.settings import Settings
 
 # What an engine needs to start. Not `privileged`, which takes more than every machine has to give.
@@ -49,38 +47,15 @@ class BareHost:
         return self.sees("sh", "-c", f"cat {read}; {files}; id ops; command -v dockerd")
 
 
-class Ssh:
-    """A connection to a bare host."""
-
-    def __init__(self, host: BareHost, user: str) -> None:
-        self.name = f"bare-{user}"
-        self._user = user
-        self._client = paramiko.SSHClient()
-        _, kind, key = f"x {host.sees('cat', '/etc/ssh/ssh_host_ed25519_key.pub')}".split()[:3]
-        entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{host.address} {kind} {key}")
-        assert entry is not None
-        assert entry.key is not None
-        self._client.get_host_keys().add(host.address, kind, entry.key)
-        self._client.connect(host.address, username=user, pkey=host.key, timeout=20, look_for_keys=False)
-
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", as_root: bool = False) -> Done:
-        """Run a command."""
-        words = ["sudo", "-n", *argv] if as_root and self._user != "root" else list(argv)
-        into, out, error = self._client.exec_command(shlex.join(words), timeout=timeout_s)
-        into.write(stdin)
-        into.channel.shutdown_write()
-        stdout, stderr = out.read().decode(), error.read().decode()
-        return Done(out.channel.recv_exit_status(), stdout, stderr)
-
-    def transport(self) -> paramiko.Transport:
-        """The SSH transport."""
-        transport = self._client.get_transport()
-        assert transport is not None
-        return transport
-
-    def close(self) -> None:
-        """End it."""
-        self._client.close()
+def write_inventory(host: BareHost, folder: Path, user: str) -> Path:
+    """An inventory with the host, reached as this user."""
+    host.key.write_private_key_file(str(folder / "key"))
+    kind, key = host.sees("cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
+    (folder / "known_hosts").write_text(f"{host.address} {kind} {key}\n")
+    path = folder / f"{user}.yaml"
+    host_line = f"  bare-{user}: {{address: {host.address}, user: {user}, key: key}}"
+    path.write_text(f"version: 1\ntitle: A bare host\nhosts:\n{host_line}\n")
+    return path
 
 
 @contextmanager

@@ -64,6 +64,7 @@ def prepare(connection: Connection, say: Say, *, dry_run: bool = False) -> None:
     if not plan.steps:
         say("ready: nothing to do")
     elif not dry_run:
+        connection.close()  # groups and limits count from the next login on
         _assert_ready(connection)
         say("ready")
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import docker
@@ -12,7 +12,7 @@ from docker.errors import NotFound
 from harness.errors import HarnessError, RuntimeUnavailable
 from harness.runtime.base import make_owner, owner_is_dead
 from harness.runtime.docker.patience import FAILURES, reason
-from harness.runtime.docker.runtime import LABEL_OWNER, REMOVALS_AT_ONCE
+from harness.runtime.docker.runtime import LABEL_OWNER, REMOVALS_AT_ONCE, WARDEN
 from harness.runtime.docker.service import remove_container
 
 LABEL_IMAGE = "ceiling.folder"
@@ -113,9 +113,25 @@ def _remove(client: docker.DockerClient, ours: Ours) -> str:
 
 
 def _containers(client: docker.DockerClient, label: str) -> Iterator[Ours]:
-    for container in client.containers.list(all=True, sparse=True, filters={"label": label}):
+    """A warden that runs is proof that its run may go on, whatever the lease said when its containers were made."""
+    found = client.containers.list(all=True, sparse=True, filters={"label": label})
+    held = {_run(one.attrs["Labels"]) for one in found if _holds(one.attrs)}
+    for container in found:
         names = container.attrs.get("Names") or [str(container.id)[:12]]
-        yield _ours("container", str(names[0]).removeprefix("/"), str(container.id), container.attrs["Labels"])
+        labels = container.attrs["Labels"]
+        ours = _ours("container", str(names[0]).removeprefix("/"), str(container.id), labels)
+        if not ours.kept and _run(labels) in held:
+            ours = replace(ours, kept=f"run {_run(labels)[0]} of {_run(labels)[1]} holds this host: its warden runs")
+        yield ours
+
+
+def _holds(attributes: Mapping[str, Any]) -> bool:
+    labels = attributes["Labels"]
+    return labels.get("ceiling.role") == WARDEN and attributes.get("State") == "running" and not owner_is_dead(labels)
+
+
+def _run(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get(LABEL_OWNER, "?"), labels.get("ceiling.host", "?")
 
 
 def _networks(client: docker.DockerClient, label: str) -> Iterator[Ours]:
