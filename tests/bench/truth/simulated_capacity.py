@@ -70,7 +70,7 @@ class Found:
 
 
 def searches(queue: Queue, number: int, seed: int = 1) -> Iterator[Found]:
-    """So many searches, each with its own chance and its own first rate."""
+    """So many searches, each with its own chance and its own first rate, which every other takes for a good guess."""
     needed = requests_needed(queue.slo)
     for one in range(number):
         random = np.random.default_rng((seed, one))
@@ -81,6 +81,7 @@ def searches(queue: Queue, number: int, seed: int = 1) -> Iterator[Found]:
             confirmation_s=CONFIRMATION_S,
             requests=needed + 4 * round(needed**0.5),
             limit_s=queue.limit_ms / 1e3,
+            guessed=one % 2 == 1,
         )
         steps, windows_s = 0, 0.0
         while (step := search.next()) is not None:
