@@ -13,6 +13,7 @@ from harness.hosts.deadline import Deadline
 
 PIECE = 1 << 16
 NEXT_TRY_S = 0.1
+SILENCE_S = 5.0
 
 
 class Lost(Exception):  # noqa: N818 - the name says it
@@ -93,7 +94,8 @@ def open_session(transport: Transport, deadline: Deadline) -> Channel:
     """
     while True:
         try:
-            return transport.open_session(timeout=deadline.left_s)
+            # No answer at all is for the caller's own deadline to see, so that it is not taken for a refusal.
+            return transport.open_session(timeout=deadline.left_s + SILENCE_S)
         except SSHException as error:
             # Refused; of threads that are refused at once, paramiko tells only one by a ChannelException.
             if not transport.is_active():

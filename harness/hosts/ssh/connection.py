@@ -12,7 +12,7 @@ from paramiko import Channel, ChannelException, SSHException, Transport
 from harness.errors import HostError
 from harness.hosts.connection import Done
 from harness.hosts.deadline import Deadline, Late, by
-from harness.hosts.ssh.command import NEXT_TRY_S, Command, Lost, NoSession, open_session
+from harness.hosts.ssh.command import NEXT_TRY_S, SILENCE_S, Command, Lost, NoSession
 from harness.hosts.ssh.dialled import DialledSocket
 from harness.hosts.ssh.opening import CONNECT_S, Link, open_way
 from harness.hosts.ssh.refusals import PROHIBITED
@@ -158,7 +158,7 @@ class SshConnection:
 
     def _standing(self, deadline: Deadline) -> Link | None:
         if self._proving is not None:
-            self._proving.join(min(deadline.left_s, ANSWER_S))
+            self._proving.join(min(deadline.left_s, ANSWER_S + 1))
         return self._link if self._link is not None and self._link.alive else None
 
     def _connect(self, deadline: Deadline, seen: int) -> Link:
@@ -178,15 +178,15 @@ class SshConnection:
         def prove() -> None:
             if command is not None:
                 command.abandon()
-            open_session(link.transport, Deadline.after(0)).close()
+            link.transport.open_session(timeout=ANSWER_S + SILENCE_S).close()
 
         def judge() -> None:
             try:
                 by(Deadline.after(ANSWER_S), prove)
-            except NoSession:  # refused, by a host that is there
-                return
-            except (Late, SSHException, OSError, EOFError):
+            except Late:
                 link.close()
+            except (SSHException, OSError, EOFError):  # refused, which is an answer; or ended, which everybody sees
+                return
 
         self._proving = threading.Thread(target=judge, daemon=True)
         self._proving.start()
