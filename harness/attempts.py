@@ -57,7 +57,7 @@ class Attempts:
             )
             if not gave_out(result):
                 break
-            cpus = len(self._stage.cores(planned.trial).client)
+            cpus = self._stage.client_cpus(planned.trial)
             if not another_helps(planned.trial, result.clients, cpus):
                 result = with_nothing_left(result, cpus)
                 break

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness.clients import ClientPlan
 from harness.deploy import Reached
+from harness.placement import PlacedClient
 from harness.proof import Expected
 from harness.runtime.base import ServiceSpec
 from harness.spec.contract import ClientConfig, ClientRequest
@@ -14,7 +15,8 @@ def client_config(
     reached: Reached,
     trial: Trial,
     *,
-    client: ClientPlan,
+    part: PlacedClient,
+    everyone: int,
     plateau_s: float = 0.0,
     seed: int = 1,
 ) -> ClientConfig:
@@ -23,7 +25,8 @@ def client_config(
     Args:
         reached: what to load, and what a right answer is.
         trial: how to load it.
-        client: how many processes do it, and from which addresses (harness/clients.py).
+        part: which part of the load it makes, with how many processes, and from which addresses.
+        everyone: processes of all clients together.
         plateau_s: how long connections are held after the window at most; the client then waits with the first one, too.
         seed: of the schedule, the think times and the mix.
     """
@@ -35,7 +38,7 @@ def client_config(
         body_bytes=request.body.bytes,
         mix=client_mix(trial, reached.expected) if request.mix else (),
         kind="open" if load.kind == "capacity" else load.kind,
-        connections=load.connections,
+        connections=part.connections,
         rate_per_s=load.rate.per_s if load.rate else None,
         rates_per_s=tuple(rate.per_s for rate in load.rates),
         shape=load.shape,
@@ -44,8 +47,10 @@ def client_config(
         think_s=load.think.s,
         thinking=load.thinking,
         growth_per_s=load.growth.per_s if load.growth else None,
-        processes=client.processes,
-        sources=client.sources,
+        processes=part.plan.processes,
+        first_process=part.first_process,
+        all_processes=None if everyone == part.plan.processes else everyone,
+        sources=part.plan.sources,
         lifetime=load.lifetime,
         warmup_s=load.warmup.s,
         window_s=load.window.s,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from harness.clients import most_connections
 from harness.errors import DeployError, HarnessError, MeasureError
+from harness.fleet import HERE
 from harness.proof import START_DEADLINE_S, Expected, prove, prove_foreign
 from harness.raw import BackendReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
@@ -44,6 +45,26 @@ class Deployed(Reached):
 
     service: Service
     stop: Signals | None = SIGTERM  # on which it finishes; none: nothing is known of it, and it is killed in the end
+    name: str = "server"  # within the trial
+    host: str = HERE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front(Reached):
+    """What the load meets: one server, or whatever stands in front of several."""
+
+    servers: tuple[Deployed, ...]
+
+    @classmethod
+    def of(cls, server: Deployed) -> "Front":
+        """One server by itself."""
+        return cls(
+            url=server.url,
+            proving_requests=server.proving_requests,
+            expected=server.expected,
+            trust=server.trust,
+            servers=(server,),
+        )
 
 
 @contextlib.contextmanager

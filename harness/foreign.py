@@ -1,18 +1,15 @@
 """Servers that are no folder of images/: a ready image is run as it is, what runs already is measured from outside."""
 
 import contextlib
-import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.client_service import client_config, client_spec
-from harness.clients import connect_deadline_s
-from harness.deploy import Deployed, Reached, fetch_record, open_files_of_server, origin_of, refuse_taken, running
-from harness.events import EventStream
-from harness.measure import START_DELAY_NS, STEP_DEADLINE_S, Job, Take, started
+from harness.deploy import Deployed, Reached, open_files_of_server, origin_of, refuse_taken, running
+from harness.load_clients import LoadClient, led
+from harness.measure import STEP_DEADLINE_S, Job, Take, client_specs, load_clients, logs_of, started
+from harness.merging import merged_clients
 from harness.proof import prove_foreign
 from harness.raw import ClientReport
-from harness.runtime.base import Runtime, Service, ServiceSpec
+from harness.runtime.base import Runtime, ServiceSpec
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.trust import trust_in
@@ -83,36 +80,33 @@ def reach(trial: Trial, server: RunningServer, certificates: Mapping[str, str], 
     return Reached(url=f"{server.url}{trial.request.path}", proving_requests=proved, expected=expected, trust=trust)
 
 
-def measure_from_outside(runtime: Runtime, reached: Reached, job: Job, take: Take) -> None:
-    """Load a server that runs already, and collect what the client has to tell: nobody looks into the server.
+def measure_from_outside(reached: Reached, job: Job, take: Take) -> None:
+    """Load a server that runs already, and collect what the clients have to tell: nobody looks into the server.
 
     Args:
-        runtime: where the client runs.
         reached: the server, proved right.
         job: what is to be measured.
         take: gets each report as it comes.
 
     Raises:
-        MeasureError: the client broke down or missed a deadline.
+        MeasureError: a client broke down or missed a deadline.
     """
-    config = client_config(reached, job.trial, client=job.client, seed=job.seed)
-    spec = client_spec(f"{job.name}-client", config, job.cores.client, job.client)
-    with started(runtime, [spec], take.notes) as (client,):
+    with started(client_specs(reached, job), take.notes) as services:
         try:
-            _follow(client, job)
-            take.client = fetch_record(client, "client.json", ClientReport)
+            take.shares = _follow(load_clients(services, job), job)
+            take.client = merged_clients(take.shares)
         finally:
-            take.logs[client.spec.role] = client.logs()
+            take.logs |= logs_of(services, "client")
 
 
-def _follow(client: Service, job: Job) -> None:
-    """The trial's timeline, from ready to done: the client's own (harness/measure.py)."""
+def _follow(clients: Sequence[LoadClient], job: Job) -> list[ClientReport]:
+    """The trial's timeline, from ready to done: the clients' own (harness/measure.py)."""
     load = job.trial.load
-    length_s = connect_deadline_s(load) + load.warmup.s + load.window.s + load.timeout.s
-    with EventStream(client, length_s, job.on_tick) as events:
-        events.expect("ready", connect_deadline_s(load))
-        client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
-        timeline = events.expect("started", STEP_DEADLINE_S)
-        events.pump_until(timeline["window_end_ns"])
-        events.expect("done", load.timeout.s + 2 * STEP_DEADLINE_S)
-        client.wait(STEP_DEADLINE_S)
+    length_s = job.connecting_s + load.warmup.s + load.window.s + load.timeout.s
+    with led(clients, length_s, job.on_tick) as together:
+        together.expect("ready", job.connecting_s)
+        timeline = together.start(job.start_delay_ns, STEP_DEADLINE_S)
+        together.pump_until(timeline.window_end_ns)
+        together.expect("done", load.timeout.s + 2 * STEP_DEADLINE_S)
+        together.wait(STEP_DEADLINE_S)
+        return together.reports()

@@ -1,28 +1,29 @@
-"""One trial's measurement: a client and a probe beside a proved server, edges taken, everything fetched.
+"""One trial's measurement: clients and probes beside proved servers, edges taken, everything fetched.
 
-The timeline is the client's: it says when it is ready, the harness answers with a start time on the monotonic
-clock, and both know the window's edges from then on. At each edge the server takes a mark of its counters and the
-probe looks. Where connections are kept, the probe weighs the server twice besides, outside the timed part: idle,
-before the client may connect, and on the plateau, when the last answer is in and the connections are still held.
+The timeline is a start that all are told beforehand, each in its own host's clock; everybody knows the window's edges from then
+on. At each edge the probe of a host looks, and has the servers there take a mark of their counters. Where connections are
+kept, the probes weigh the servers twice besides, outside the timed part: idle, before the clients may connect, and on the plateau,
+when the last answer is in and the connections are still held.
 """
 
 import contextlib
-import json
-import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR2
 
 from harness.backend import BackendUp, stop_backend
 from harness.client_service import client_config, client_spec
-from harness.clients import ClientPlan, connect_deadline_s
-from harness.deploy import Deployed, fetch_record, remove, stop_and_report
+from harness.clients import connect_deadline_s
+from harness.deploy import Deployed, Front, Reached, fetch_record, remove, stop_and_report
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
-from harness.hosts.cores import CoreMap
+from harness.fleet import Fleet
+from harness.load_clients import LoadClient, LoadClients, led
+from harness.merging import merged_backends, merged_clients
+from harness.placement import Placement
 from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.result import Capacity
 from harness.runtime.base import Runtime, Service, ServiceSpec
@@ -31,6 +32,7 @@ from harness.spec.experiment import Trial
 
 STEP_DEADLINE_S = 15.0
 START_DELAY_NS = 50_000_000  # from "ready" to the first request: long enough to hand the start time over
+START_DELAY_AFAR_NS = 600_000_000  # the same, where it goes over a network and through an engine
 PROBE_INTERVAL_S = 0.25
 PLATEAU_S = 30.0  # at most: the client lets go as soon as the memory has been read
 
@@ -40,8 +42,9 @@ class Take:
     """What a trial has brought so far. Whatever breaks, this much is kept."""
 
     client: ClientReport | None = None
-    server: ServerReport | None = None
-    probe: ProbeReport | None = None
+    shares: list[ClientReport] = field(default_factory=list)  # of each client; `client` is all of them together
+    servers: dict[str, ServerReport] = field(default_factory=dict)  # by name
+    probes: dict[str, ProbeReport] = field(default_factory=dict)  # by host
     backend: BackendReport | None = None
     fault: FaultReport | None = None
     proved: int = 0  # requests that the server answered rightly before the load
@@ -61,11 +64,11 @@ class Job:
 
     name: str  # of the trial; unique within the run
     trial: Trial
-    cores: CoreMap
-    exact: bool  # whether the server keeps counts (`counts: exact`)
+    fleet: Fleet
+    placement: Placement
+    exact: bool  # whether the servers keep counts (`counts: exact`)
     on_tick: Callable[[Tick], None]  # told about progress, twice a second
-    backend: BackendUp | None = None  # behind the server
-    client: ClientPlan = field(default_factory=ClientPlan)  # its processes and sources
+    backends: Mapping[str, BackendUp] = field(default_factory=dict)  # behind the servers, by host
     on_step: Callable[[str], None] = lambda _what: None  # told what a search tries next
     chosen_seed: int | None = None  # of the load; none: the name's
 
@@ -74,113 +77,195 @@ class Job:
         """Of the schedule, the think times and the mix: every trial has its own, and the same one when it is made again."""
         return zlib.crc32(self.name.encode()) if self.chosen_seed is None else self.chosen_seed
 
+    @property
+    def start_delay_ns(self) -> int:
+        """From "ready" to the first request."""
+        return START_DELAY_NS if all(self.fleet[host].here for host in self.placement.hosts) else START_DELAY_AFAR_NS
 
-def measure(runtime: Runtime, deployed: Deployed, job: Job, take: Take) -> None:
-    """Load a deployed server as the trial says, and collect what client, probe and server have to tell.
+    @property
+    def connecting_s(self) -> float:
+        """How long connecting may take."""
+        return connect_deadline_s(self.trial.load)
+
+
+def measure(front: Front, job: Job, take: Take) -> None:
+    """Load what is deployed as the trial says, and collect what clients, probes and servers have to tell.
 
     Args:
-        runtime: where client and probe run.
-        deployed: the server, proved right.
+        front: the servers, proved right.
         job: what is to be measured.
         take: gets each report as it comes.
 
     Raises:
-        MeasureError: client or probe broke down or missed a deadline.
-        DeployError: the server did not finish as the contract says.
+        MeasureError: a client or a probe broke down or missed a deadline.
+        DeployError: a server did not finish as the contract says.
     """
-    with injector(job.trial, deployed.url) as fault:
+    with injector(job.trial, front.url) as fault:
         try:
-            observe(runtime, deployed, job, take, fault)
-            finish(deployed, job, take, fault)
+            observe(front, job, take, fault)
+            finish(front, job, take, fault)
         finally:
-            keep_logs(deployed, job, take)
+            keep_logs(front, job, take)
 
 
-def observe(runtime: Runtime, deployed: Deployed, job: Job, take: Take, fault: Injector | None = None) -> None:
-    """One load beside a server that lives on: client and probe come, tell and go. A search makes many of them.
+def observe(front: Front, job: Job, take: Take, fault: Injector | None = None) -> None:
+    """One load beside servers that live on: clients and probes come, tell and go. A search makes many of them.
 
     Args:
-        runtime: where client and probe run.
-        deployed: the server.
+        front: the servers.
         job: what is to be measured.
-        take: gets both reports.
+        take: gets the reports.
         fault: whoever sets off the trial's fault.
 
     Raises:
-        MeasureError: client or probe broke down or missed a deadline.
+        MeasureError: a client or a probe broke down or missed a deadline.
     """
-    config = client_config(deployed, job.trial, plateau_s=_plateau_s(job.trial), client=job.client, seed=job.seed)
-    specs = [
-        client_spec(f"{job.name}-client", config, job.cores.client, job.client),
-        _probe_spec(deployed, job, runtime),
-    ]
-    with started(runtime, specs, take.notes) as (client, probe):
+    clients, hosts = client_specs(front, job, plateau_s=_plateau_s(job.trial)), job.placement.hosts
+    probes = [(job.fleet[host].runtime, _probe_spec(host, front, job)) for host in hosts]
+    with started([*clients, *probes], take.notes) as services:
+        watching = dict(zip(hosts, services[len(clients) :], strict=True))
         try:
-            _follow(client, probe, job, fault)
-            take.client = fetch_record(client, "client.json", ClientReport)
-            probe.signal(SIGTERM)
-            probe.wait(STEP_DEADLINE_S)
-            take.probe = fetch_record(probe, "probe.json", ProbeReport)
+            take.shares = _follow(load_clients(services[: len(clients)], job), watching, job, fault)
+            take.client = merged_clients(take.shares)
+            take.probes = _end(watching)
         finally:
-            take.logs |= {service.spec.role: service.logs() for service in (client, probe)}
+            take.logs |= logs_of([service for service in services if service.spec.role == "client"], "client")
+            take.logs |= logs_of(list(watching.values()), "probe")
 
 
-def finish(deployed: Deployed, job: Job, take: Take, fault: Injector | None = None) -> None:
-    """End the server, and what is behind it, and take their reports.
+def client_specs(reached: Reached, job: Job, *, plateau_s: float = 0.0) -> list[tuple[Runtime, ServiceSpec]]:
+    """The load clients of a trial, and where each is to run.
+
+    Args:
+        reached: what to load.
+        job: how.
+        plateau_s: how long connections are held after the window at most; the clients then wait with the first one, too.
+    """
+    return [
+        (
+            job.fleet[part.host].runtime,
+            client_spec(
+                f"{job.name}-{part.name}",
+                client_config(
+                    reached, job.trial, part=part, everyone=job.placement.processes, plateau_s=plateau_s, seed=job.seed
+                ),
+                part.cores,
+                part.plan,
+            ),
+        )
+        for part in job.placement.clients
+    ]
+
+
+def load_clients(services: Sequence[Service], job: Job) -> list[LoadClient]:
+    """Started clients, with their hosts' clocks."""
+    parts = zip(services, job.placement.clients, strict=True)
+    return [LoadClient(service, job.fleet[part.host].clock) for service, part in parts]
+
+
+def logs_of(services: Sequence[Service], name: str) -> dict[str, str]:
+    """What services printed, by name; of several, numbered."""
+    several = len(services) > 1
+    return {f"{name}-{number}" if several else name: service.logs() for number, service in enumerate(services, start=1)}
+
+
+def finish(front: Front, job: Job, take: Take, fault: Injector | None = None) -> None:
+    """End the servers, and what is behind them, and take their reports.
 
     Raises:
         DeployError: one of them did not end as the contract says.
         MeasureError: one of them left no right report.
     """
-    if fault is None:
-        take.server = stop_and_report(deployed.service, job.exact, deployed.stop)
-    else:
+    if fault is not None:
         take.fault = fault.report()
         take.proved += requests_answered(take.fault)
-        take.server = stop_what_is_left(deployed.service, job.exact, take.notes)
-    if job.backend is not None:
-        take.backend = stop_backend(job.backend)
+
+    def end(server: Deployed) -> ServerReport | None:
+        if fault is None:
+            return stop_and_report(server.service, job.exact, server.stop)
+        return stop_what_is_left(server.service, job.exact, take.notes)
+
+    with ThreadPoolExecutor(len(front.servers)) as pool:
+        reports = pool.map(end, front.servers)
+        take.servers = {
+            server.name: report for server, report in zip(front.servers, reports, strict=True) if report is not None
+        }
+    take.backend = merged_backends([stop_backend(backend) for backend in job.backends.values()])
 
 
-def keep_logs(deployed: Deployed, job: Job, take: Take) -> None:
-    """What the server, and what is behind it, printed."""
-    behind = [job.backend.service] if job.backend else []
-    take.logs |= {service.spec.role: service.logs() for service in (deployed.service, *behind)}
+def keep_logs(front: Front, job: Job, take: Take) -> None:
+    """What the servers, and what is behind them, printed."""
+    take.logs |= {server.name: server.service.logs() for server in front.servers}
+    take.logs |= logs_of([backend.service for backend in job.backends.values()], "backend")
 
 
-def _follow(client: Service, probe: Service, job: Job, fault: Injector | None) -> None:
-    """The trial's timeline, from ready to done."""
-    load = job.trial.load
-    length_s = connect_deadline_s(load) + load.warmup.s + load.window.s + load.timeout.s
-    with EventStream(client, length_s, job.on_tick) as events, EventStream(probe, length_s) as looks:
-        looks.expect("ready", STEP_DEADLINE_S)
-        if keeps_connections(job.trial):
-            _weigh(probe, looks)
-            client.put("connect.json", b"{}")
-        events.expect("ready", connect_deadline_s(load))
-        client.put("start.json", json.dumps({"start_ns": time.monotonic_ns() + START_DELAY_NS}).encode())
-        timeline = events.expect("started", STEP_DEADLINE_S)
-        window = ProbeWindow(start_ns=timeline["window_start_ns"], end_ns=timeline["window_end_ns"])
-        probe.put("window.json", window.model_dump_json().encode())
+def _follow(
+    clients: Sequence[LoadClient], probes: Mapping[str, Service], job: Job, fault: Injector | None
+) -> list[ClientReport]:
+    """The trial's timeline, from ready to done; what each client counted."""
+    load, kept = job.trial.load, keeps_connections(job.trial)
+    length_s = job.connecting_s + load.warmup.s + load.window.s + load.timeout.s
+    with led(clients, length_s, job.on_tick) as together, _watched(probes, length_s) as looks:
+        _each(looks, "ready", STEP_DEADLINE_S)
+        if kept:
+            _weigh(probes, looks)
+            together.put("connect.json")
+        together.expect("ready", job.connecting_s)
+        timeline = together.start(job.start_delay_ns, STEP_DEADLINE_S)
+        for host, probe in probes.items():
+            clock = job.fleet[host].clock
+            edges = (clock.on_host(at_ns) for at_ns in (timeline.window_start_ns, timeline.window_end_ns))
+            window = ProbeWindow(**dict(zip(("start_ns", "end_ns"), edges, strict=True)))
+            probe.put("window.json", window.model_dump_json().encode())
         if fault is not None:
-            fault.arm(timeline["window_start_ns"] + job.trial.handler.fault_at.ns)
-        for edge_ns in (window.start_ns, window.end_ns):
-            events.pump_until(edge_ns)
-            looks.expect("edge", STEP_DEADLINE_S)
-        events.expect("drained", load.timeout.s + STEP_DEADLINE_S)
-        if keeps_connections(job.trial):
-            _weigh(probe, looks)
-            if events.has("done"):
-                raise MeasureError(f"{job.name}: the connections were closed before the memory was read; try again")
-            client.put("release.json", b"{}")
-        events.expect("done", STEP_DEADLINE_S)
-        client.wait(STEP_DEADLINE_S)
+            fault.arm(timeline.window_start_ns + job.trial.handler.fault_at.ns)
+        for edge_ns in (timeline.window_start_ns, timeline.window_end_ns):
+            together.pump_until(edge_ns)
+            _each(looks, "edge", STEP_DEADLINE_S)
+        together.expect("drained", load.timeout.s + STEP_DEADLINE_S)
+        if kept:
+            _weigh(probes, looks)
+            _release(together, job)
+        together.expect("done", STEP_DEADLINE_S)
+        together.wait(STEP_DEADLINE_S)
+        return together.reports()
 
 
-def _weigh(probe: Service, looks: EventStream) -> None:
-    """Have the probe look at the server's memory: 0.1 to 1 ms a process, so thousands take their time."""
-    probe.signal(SIGUSR2)
-    looks.expect("memory", PLATEAU_S)
+def _release(together: LoadClients, job: Job) -> None:
+    if together.has("done"):
+        raise MeasureError(f"{job.name}: the connections were closed before the memory was read; try again")
+    together.put("release.json")
+
+
+@contextlib.contextmanager
+def _watched(probes: Mapping[str, Service], silence_s: float) -> Iterator[list[EventStream]]:
+    """What the probes say."""
+    with contextlib.ExitStack() as open_ones:
+        yield [open_ones.enter_context(EventStream(probe, silence_s)) for probe in probes.values()]
+
+
+def _each(looks: Sequence[EventStream], name: str, timeout_s: float) -> None:
+    for stream in looks:
+        stream.expect(name, timeout_s)
+
+
+def _weigh(probes: Mapping[str, Service], looks: Sequence[EventStream]) -> None:
+    """Have the probes look at the servers' memory: 0.1 to 1 ms a process, so thousands take their time."""
+    for probe in probes.values():
+        probe.signal(SIGUSR2)
+    _each(looks, "memory", PLATEAU_S)
+
+
+def _end(probes: Mapping[str, Service]) -> dict[str, ProbeReport]:
+    """End the probes, and what each of them saw."""
+
+    def ended(probe: Service) -> ProbeReport:
+        probe.signal(SIGTERM)
+        probe.wait(STEP_DEADLINE_S)
+        return fetch_record(probe, "probe.json", ProbeReport)
+
+    with ThreadPoolExecutor(len(probes)) as pool:
+        return dict(zip(probes, pool.map(ended, probes.values()), strict=True))
 
 
 def keeps_connections(trial: Trial) -> bool:
@@ -192,36 +277,49 @@ def _plateau_s(trial: Trial) -> float:
     return PLATEAU_S if keeps_connections(trial) else 0.0
 
 
-def _probe_spec(deployed: Deployed, job: Job, runtime: Runtime) -> ServiceSpec:
-    load = job.trial.load
-    service, steps_s = deployed.service, connect_deadline_s(load) + 4 * STEP_DEADLINE_S + 2 * PLATEAU_S
-    target = ProbeTarget(pid=service.main_pid, cgroup=runtime.name == "docker", port=service.spec.port, mark=job.exact)
-    services, watched = {"server": target}, {"server": job.cores.server, "client": job.cores.client}
-    if job.backend is not None:
-        services["backend"] = ProbeTarget(pid=job.backend.service.main_pid, cgroup=target.cgroup)
-    if job.cores.backend_apart:
-        watched["backend"] = job.cores.backend
+def _probe_spec(host: str, front: Front, job: Job) -> ServiceSpec:
+    """The probe of one host: it watches what runs there."""
+    load, site, sides = job.trial.load, job.fleet[host], job.placement.sides[host]
+    cgroup = site.runtime.name == "docker"
+    services = {
+        server.name: ProbeTarget(
+            pid=server.service.main_pid, cgroup=cgroup, port=server.service.spec.port, mark=job.exact
+        )
+        for server in front.servers
+        if server.host == host
+    }
+    watched = {"server": sides.server, "client": sides.client}
+    if host in job.backends:
+        services["backend"] = ProbeTarget(pid=job.backends[host].service.main_pid, cgroup=cgroup)
+    if sides.backend_apart:
+        watched["backend"] = sides.backend
     config = ProbeConfig(
         services=services,
         watched_cpus=watched,
         own_network="client",
         interval_s=PROBE_INTERVAL_S,
-        deadline_s=load.warmup.s + load.window.s + load.timeout.s + steps_s,
+        deadline_s=load.warmup.s
+        + load.window.s
+        + load.timeout.s
+        + job.connecting_s
+        + 4 * STEP_DEADLINE_S
+        + 2 * PLATEAU_S,
     )
+    several = len(job.placement.hosts) > 1
     return ServiceSpec(
-        name=f"{job.name}-probe",
+        name=f"{job.name}-probe-{host}" if several else f"{job.name}-probe",
         role="probe",
         image="probe",
         config=config.model_dump(mode="json"),
-        cores=job.cores.client,
+        cores=sides.client,
     )
 
 
 @contextlib.contextmanager
-def started(runtime: Runtime, specs: Sequence[ServiceSpec], notes: list[str]) -> Iterator[list[Service]]:
+def started(specs: Sequence[tuple[Runtime, ServiceSpec]], notes: list[str]) -> Iterator[list[Service]]:
     """Services started side by side, and removed side by side on the way out; what fails then becomes a note."""
     with ThreadPoolExecutor(len(specs)) as pool:
-        starting = [pool.submit(runtime.start, spec) for spec in specs]
+        starting = [pool.submit(runtime.start, spec) for runtime, spec in specs]
         try:
             yield [future.result() for future in starting]
         finally:

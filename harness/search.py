@@ -121,7 +121,7 @@ def _load(job: Job, take: Take, observe: Observe) -> Job:
     if take.client is not None:
         take.earlier_ok += take.client.life_ok
         take.earlier_unknown += take.client.life_unknown
-    take.client, take.probe, take.measured = None, None, job.trial
+    take.client, take.shares, take.probes, take.measured = None, [], {}, job.trial
     observe(job, take)
     if take.client is not None:
         take.steps.append(take.client)

@@ -14,12 +14,14 @@ from harness.backend import IMAGE as BACKEND
 from harness.clients import refuse_impossible
 from harness.deploy import calibrate, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
-from harness.hosts.cores import CoreMap, available_cores, divide_cores
+from harness.fleet import HERE, Fleet, Site, fleet_of
+from harness.hosts.cores import CoreMap, available_cores
 from harness.hosts.facts import collect_facts
 from harness.hosts.needs import IO_URING_PROBE, io_uring_trouble
 from harness.hosts.room import Room, room_of_this_host
 from harness.hosts.settings import HostAudit, collect_settings
 from harness.images import connect, content_digest, ensure_images, ready_images
+from harness.placement import Machine, Placement, place
 from harness.plan import Plan
 from harness.runtime.base import Owner, Runtime, ServiceSpec
 from harness.spec.experiment import Trial
@@ -64,10 +66,28 @@ class Stage:
         """What the model's folder says of it; None where the server is no folder of images/."""
         return self.models[trial.model] if isinstance(trial.model, str) else None
 
+    @property
+    def fleet(self) -> Fleet:
+        """The hosts that trials run on."""
+        machine = Machine(HERE, tuple(self.available), self.room, siblings=tuple(map(tuple, self.audit.siblings)))
+        return fleet_of([Site(machine, self.runtime)])
+
+    def place(self, trial: Trial, at_least: int = 1) -> Placement:
+        """Which service runs where.
+
+        Args:
+            trial: the trial.
+            at_least: client processes that it is known to need.
+        """
+        return place(trial, [site.machine for site in self.fleet.values()], at_least)
+
     def cores(self, trial: Trial) -> CoreMap:
-        """Who is pinned where."""
-        backend = trial.handler.backend.delay is not None
-        return divide_cores(self.available, trial.limits.cores, backend=backend, siblings=self.audit.siblings)
+        """Who is pinned where on this machine."""
+        return self.place(trial).sides[HERE]
+
+    def client_cpus(self, trial: Trial) -> int:
+        """CPUs that load clients may have, on all hosts for clients."""
+        return sum(len(client.cores) for client in self.place(trial).clients)
 
     def calibrate(self, plan: Plan) -> float | None:
         """Iterations of the shared work loop per microsecond, where any trial needs them.
@@ -222,7 +242,9 @@ def _refuse_what_is_not_deployed_yet(trials: Sequence[Trial]) -> None:
     }
     named = [key for key, there in asked.items() if there]
     if named:
-        raise SpecError([f"{', '.join(named)}: this version checks and plans it, and does not deploy it yet; leave it out"])
+        raise SpecError(
+            [f"{', '.join(named)}: this version checks and plans it, and does not deploy it yet; leave it out"]
+        )
 
 
 def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,16 +12,19 @@ from typing import Any
 
 from harness import store
 from harness.backend import CORES as BACKEND_CORES
-from harness.backend import backend_up
-from harness.clients import plan_client
-from harness.deploy import Deployed, server_up
+from harness.backend import BackendUp, backend_up
+from harness.deploy import Front, server_up
 from harness.errors import TrialError
 from harness.events import Tick
+from harness.fleet import own_cores
 from harness.foreign import image_up, measure_from_outside, reach
 from harness.judging.evidence import Evidence, Side
 from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
+from harness.merging import merged_servers, shifted
 from harness.plan import PlannedTrial
+from harness.raw import ClientReport
+from harness.readings import cpu_utilisation
 from harness.result import CoreLoad, ServiceUsage, TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
 from harness.spec.catalogue import workers_of
@@ -55,9 +58,10 @@ def run_trial(
     started, begun_s = datetime.now(UTC), time.monotonic()
     folder = store.begin_trial(run, planned.id)
     exact = model is not None and model.counts == "exact"
-    client = plan_client(trial, stage.room, at_least)
-    job = Job(planned.id, trial, stage.cores(trial), exact, on_tick, client=client, on_step=on_step)
-    os.sched_setaffinity(0, job.cores.client)  # the harness itself stays off the server's cores
+    placement = stage.place(trial, at_least)
+    job = Job(planned.id, trial, stage.fleet, placement, exact, on_tick, on_step=on_step)
+    if own := own_cores(placement):
+        os.sched_setaffinity(0, own)  # the harness itself stays off the servers' cores
     take, trouble = Take(), None
     try:
         _deploy_and_measure(job, stage, iterations_per_us, take)
@@ -72,10 +76,10 @@ def run_trial(
         started=f"{started:%Y-%m-%dT%H:%M:%S}.{started.microsecond // 1000:03}Z",
         elapsed_s=elapsed_s,
         overhead_s=elapsed_s - _loaded_s(trial, take),
-        clients=client.processes,
+        clients=placement.processes,
         capacity=take.capacity,
         client=take.client,
-        servers={"server": take.server} if take.server is not None else {},
+        servers=take.servers,
         backend=take.backend,
         fault=take.fault,
         notes=tuple(take.notes),
@@ -92,43 +96,62 @@ def _loaded_s(trial: Trial, take: Take) -> float:
 
 def _deploy_and_measure(job: Job, stage: Stage, iterations_per_us: float, take: Take) -> None:
     """Bring up what the trial asks for, as far as it is not there already, and measure it."""
-    trial, server, runtime, notes = job.trial, job.trial.model, stage.runtime, take.notes
+    trial, server = job.trial, job.trial.model
     if isinstance(server, RunningServer):
-        reached = reach(trial, server, stage.certificates, notes)
+        reached = reach(trial, server, stage.certificates, take.notes)
         take.proved = reached.proving_requests
-        outside = partial(measure_from_outside, runtime, reached)
+        outside = partial(measure_from_outside, reached)
         if trial.load.kind == "capacity":
             search_capacity(reached, job, take, outside, partial(_step_verdict, stage))
         else:
             outside(job, take)
         return
     with contextlib.ExitStack() as up:
-        behind = up.enter_context(backend_up(runtime, job.name, trial, job.cores.backend, notes))
-        cores = job.cores.server
-        if isinstance(server, ReadyImage):
-            coming = image_up(runtime, job.name, trial, server, cores, stage.certificates, notes)
-        else:
-            address = behind.address if behind else None
-            model = stage.models[server]
-            coming = server_up(runtime, job.name, trial, model, cores, iterations_per_us, notes, address)
-        deployed = up.enter_context(coming)
-        take.proved = deployed.proving_requests
-        job = replace(job, backend=behind)
+        backends = _backends_up(job, take.notes, up)
+        front = _front_up(replace(job, backends=backends), stage, iterations_per_us, take.notes, up)
+        take.proved = front.proving_requests
+        job = replace(job, backends=backends)
         if trial.load.kind == "capacity":
-            _search(deployed, job, stage, take)
+            _search(front, job, stage, take)
         else:
-            measure(runtime, deployed, job, take)
+            measure(front, job, take)
 
 
-def _search(deployed: Deployed, job: Job, stage: Stage, take: Take) -> None:
-    """Load the server step after step, then end it; its marks are then those of the last step."""
+def _backends_up(job: Job, notes: list[str], up: contextlib.ExitStack) -> dict[str, BackendUp]:
+    """The backend of each host that has servers, where the trial has any."""
+    found = {}
+    for host, placed in job.placement.backends.items():
+        name = job.name if placed.name == "backend" else f"{job.name}-{host}"
+        coming = backend_up(job.fleet[host].runtime, name, job.trial, placed.cores, notes)
+        if (backend := up.enter_context(coming)) is not None:
+            found[host] = backend
+    return found
+
+
+def _front_up(job: Job, stage: Stage, iterations_per_us: float, notes: list[str], up: contextlib.ExitStack) -> Front:
+    """The trial's server, proved right."""
+    (placed,) = job.placement.servers
+    trial, server, runtime = job.trial, job.trial.model, job.fleet[placed.host].runtime
+    if isinstance(server, ReadyImage):
+        coming = image_up(runtime, job.name, trial, server, placed.cores, stage.certificates, notes)
+    else:
+        assert isinstance(server, str)  # noqa: S101 - what runs already is not deployed
+        behind = job.backends.get(placed.host)
+        address, model = behind.address if behind else None, stage.models[server]
+        coming = server_up(runtime, job.name, trial, model, placed.cores, iterations_per_us, notes, address)
+    return Front.of(up.enter_context(coming))
+
+
+def _search(front: Front, job: Job, stage: Stage, take: Take) -> None:
+    """Load the servers step after step, then end them; their marks are then those of the last step."""
     try:
-        search_capacity(deployed, job, take, partial(observe, stage.runtime, deployed), partial(_step_verdict, stage))
-        finish(deployed, job, take)
-        if take.server is not None:
-            take.server = take.server.model_copy(update={"marks": take.server.marks[-2:]})
+        search_capacity(front, job, take, partial(observe, front), partial(_step_verdict, stage))
+        finish(front, job, take)
+        take.servers = {
+            name: report.model_copy(update={"marks": report.marks[-2:]}) for name, report in take.servers.items()
+        }
     finally:
-        keep_logs(deployed, job, take)
+        keep_logs(front, job, take)
 
 
 def _step_verdict(stage: Stage, job: Job, take: Take) -> Verdict | None:
@@ -139,8 +162,9 @@ def _step_verdict(stage: Stage, job: Job, take: Take) -> Verdict | None:
 def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[str, Any]:
     """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
     usage, cores = _looked_at(job, take)
-    if take.probe is not None and "server" not in usage and take.fault is None and trouble is None:
-        trouble = f"the server's processes were gone before the window ended{_last_words(take)}"
+    gone = [placed.name for placed in job.placement.servers if placed.name not in usage] if take.probes else []
+    if gone and take.fault is None and trouble is None:
+        trouble = f"the {gone[0]}'s processes were gone before the window ended{_last_words(take, gone[0])}"
     known: dict[str, Any] = {"usage": usage, "cores": cores}
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
@@ -152,16 +176,43 @@ def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[
 
 
 def _looked_at(job: Job, take: Take) -> tuple[dict[str, ServiceUsage], dict[Side, CoreLoad]]:
-    """What the probe saw of each service, and of the cores of each side; nothing without both reports."""
-    if take.client is None or take.probe is None:
+    """What the probes saw of each service, and of the cores of each side; nothing without clients' and probes' reports."""
+    if take.client is None or not take.probes:
         return {}, {}
+    trial, placement = job.trial, job.placement
     found = {
-        "server": usage_of(take.probe, "server", job.trial.limits.cores, take.server),
-        "backend": usage_of(take.probe, "backend", BACKEND_CORES, None),
-        "client": client_usage(take.probe, take.client, len(job.cores.client)),
+        placed.name: usage_of(take.probes[placed.host], placed.name, trial.limits.cores, take.servers.get(placed.name))
+        for placed in placement.servers
+        if placed.host in take.probes
     }
+    backends = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in placement.backends]
+    found["backend"] = _busiest([usage for usage in backends if usage is not None])
+    first = placement.clients[0]
+    there = shifted(take.client, job.fleet[first.host].clock.offset_ns)
+    found["client"] = client_usage(take.probes[first.host], there, sum(len(one.cores) for one in placement.clients))
     usage = {name: used for name, used in found.items() if used is not None}
-    return usage, core_loads(take.probe.host, take.client, job.cores)
+    return usage, _busiest_cores(job, take, take.client)
+
+
+def _busiest(usages: Sequence[ServiceUsage]) -> ServiceUsage | None:
+    return max(usages, key=cpu_utilisation, default=None)
+
+
+def _busiest_cores(job: Job, take: Take, client: ClientReport) -> dict[Side, CoreLoad]:
+    """Of each side, the cores of the host where they were busiest."""
+    placement, found = job.placement, dict[Side, CoreLoad]()
+    live: dict[Side, set[str]] = {
+        "server": {placed.host for placed in placement.servers},
+        "client": {placed.host for placed in placement.clients},
+        "backend": set(placement.backends),
+        "balancer": {placement.balancer.host} if placement.balancer else set(),
+    }
+    for host, probe in take.probes.items():
+        there = shifted(client, job.fleet[host].clock.offset_ns)
+        for side, load in core_loads(probe.host, there, placement.sides[host]).items():
+            if host in live[side] and (side not in found or load.busy > found[side].busy):
+                found[side] = load
+    return found
 
 
 def _evidence(
@@ -175,9 +226,9 @@ def _evidence(
         concurrency=model.concurrency if model else None,
         workers=workers_of(model, job.trial.options) if model else None,
         client=take.client,
-        server=take.server,
+        server=merged_servers(take.servers),
         proving_requests=take.proved,
-        usage=usage.get("server"),
+        usage=_busiest([usage[placed.name] for placed in job.placement.servers if placed.name in usage]),
         client_usage=usage.get("client"),
         cores=cores,
         backend=take.backend,
@@ -189,22 +240,22 @@ def _evidence(
     )
 
 
-def _last_words(take: Take) -> str:
+def _last_words(take: Take, server: str) -> str:
     """How the server ended, where its log's last line tells: a container that the kernel killed at its memory limit does."""
-    last = take.logs.get("server", "").rstrip().rpartition("\n")[2]
+    last = take.logs.get(server, "").rstrip().rpartition("\n")[2]
     return f": {last.strip('[]')}" if last.startswith("[the container ended") else ""
 
 
 def _store_raw(folder: Path, take: Take) -> None:
     named = {f"step-{number}": report for number, report in enumerate(take.steps, start=1)}
-    if take.client is not None:
-        named["0"] = take.client
+    named |= {str(number): report for number, report in enumerate(take.shares)}
     for name, report in named.items():
         store.write_atomically(folder / "clients" / f"{name}.json", report.model_dump_json(indent=1).encode())
-    if take.probe is not None:
-        looks = {name: [look.model_dump() for look in samples] for name, samples in take.probe.samples.items()}
-        looks |= {f"{name}-network": [look.model_dump() for look in seen] for name, seen in take.probe.network.items()}
-        for name, samples in {**looks, "host": [dict(look) for look in take.probe.host]}.items():
-            store.write_samples(folder / "probes" / f"{name}.parquet", samples)
+    for host, probe in take.probes.items():
+        looks = {name: [look.model_dump() for look in samples] for name, samples in probe.samples.items()}
+        looks |= {f"{name}-network": [look.model_dump() for look in seen] for name, seen in probe.network.items()}
+        apart = f"{host}." if len(take.probes) > 1 else ""
+        for name, samples in {**looks, "host": [dict(look) for look in probe.host]}.items():
+            store.write_samples(folder / "probes" / f"{apart}{name}.parquet", samples)
     for name, text in take.logs.items():
         store.write_atomically(folder / "logs" / f"{name}.log", text.encode())

@@ -183,7 +183,7 @@ def _rate(from_ns: int, to_ns: int, before: int, after: int) -> float:
 
 def core_loads(
     host: Sequence[Mapping[str, float]], client: ClientReport, cores: CoreMap
-) -> dict[Literal["server", "client", "backend"], CoreLoad]:
+) -> dict[Literal["server", "client", "backend", "balancer"], CoreLoad]:
     """How busy each side's cores were between the looks nearest to the window's edges; nothing without two looks."""
     start, end = (
         min(host, key=lambda look: abs(look["at_ns"] - edge_ns), default=None)
@@ -191,7 +191,7 @@ def core_loads(
     )
     if start is None or end is None or end["at_ns"] <= start["at_ns"]:
         return {}
-    loads: dict[Literal["server", "client", "backend"], CoreLoad] = {
+    loads: dict[Literal["server", "client", "backend", "balancer"], CoreLoad] = {
         "server": _load("server", cores.server, start, end),
         "client": _load("client", cores.client, start, end),
     }

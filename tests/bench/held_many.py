@@ -25,6 +25,7 @@ from harness.clients import BYTES_PER_CONNECTION, MOST_PROCESSES, OWN_FILES, Cli
 from harness.deploy import Reached
 from harness.hosts.cores import available_cores, divide_cores
 from harness.hosts.room import Room, room_of_this_host
+from harness.placement import PlacedClient
 from harness.proof import Expected
 from harness.raw import ClientReport
 from harness.spec.experiment import Trial
@@ -104,7 +105,8 @@ def _load(server: Running, connections: int, plan: ClientPlan, cores: Sequence[i
     reached = Reached(
         url=f"http://127.0.0.1:{server.port}/", proving_requests=0, expected=(Expected(200, 128),), trust=None
     )
-    config = client_config(reached, trial_of(connections), client=plan, plateau_s=60.0)
+    part = PlacedClient("client", "local", (), plan, connections)
+    config = client_config(reached, trial_of(connections), part=part, everyone=plan.processes, plateau_s=60.0)
     config = config.model_copy(update={"connect_rate_per_s": CONNECTS_PER_S, "wait_for_start": False})
     with tempfile.TemporaryDirectory(prefix="ceiling-bench-") as name:
         folder = Path(name)

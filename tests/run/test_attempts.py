@@ -4,7 +4,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from rich.console import Console
 
 from harness import store
 from harness.attempts import Attempts, gave_out, with_attempts, with_nothing_left
+from harness.fleet import HERE
 from harness.hosts.cores import CoreMap
+from harness.placement import Placement
 from harness.plan import Plan, make_plan
 from harness.result import TrialResult, Verdict
 from harness.runtime.base import make_owner
@@ -32,9 +34,11 @@ from tests.run.records import client_report, trial_result
 class Crowded(Stage):
     """A stage on which the client has two CPUs, whatever the machine: the same one twice, where there is but one."""
 
-    def cores(self, trial: Trial) -> CoreMap:
+    def place(self, trial: Trial, at_least: int = 1) -> Placement:
         cpus = sorted(os.sched_getaffinity(0))
-        return CoreMap(server=(cpus[-1],), client=(cpus[0], cpus[-1]), shared=False)
+        placement, two = super().place(trial, at_least), (cpus[0], cpus[-1])
+        clients = tuple(replace(client, cores=two) for client in placement.clients)
+        return replace(placement, clients=clients, sides={HERE: CoreMap(server=(cpus[-1],), client=two, shared=False)})
 
 
 @pytest.fixture
