@@ -5,6 +5,7 @@ import json
 import resource
 import socket
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from signal import SIGTERM, Signals
 from typing import TypeVar
@@ -56,14 +57,15 @@ class Front(Reached):
     servers: tuple[Deployed, ...]
 
     @classmethod
-    def of(cls, server: Deployed) -> "Front":
-        """One server by itself."""
+    def of(cls, servers: Sequence[Deployed]) -> "Front":
+        """Servers with nothing in front of them; the load meets the first by its own address."""
+        first = servers[0]
         return cls(
-            url=server.url,
-            proving_requests=server.proving_requests,
-            expected=server.expected,
-            trust=server.trust,
-            servers=(server,),
+            url=first.url,
+            proving_requests=sum(server.proving_requests for server in servers),
+            expected=first.expected,
+            trust=first.trust,
+            servers=tuple(servers),
         )
 
 
@@ -75,6 +77,22 @@ def running(runtime: Runtime, spec: ServiceSpec, notes: list[str]) -> Iterator[S
         yield service
     finally:
         remove(service, notes)
+
+
+@contextlib.contextmanager
+def together(coming: Sequence[contextlib.AbstractContextManager[Deployed]]) -> Iterator[list[Deployed]]:
+    """Several servers that come up side by side, and go side by side.
+
+    Raises:
+        HarnessError: the first of them that did not come up; those that did are gone then, too.
+    """
+    with ThreadPoolExecutor(max(len(coming), 1)) as pool:
+        entering = [pool.submit(one.__enter__) for one in coming]
+        try:
+            yield [entered.result() for entered in entering]
+        finally:
+            up = [one for one, entered in zip(coming, entering, strict=True) if entered.exception() is None]
+            list(pool.map(lambda one: one.__exit__(None, None, None), up))
 
 
 def remove(service: Service, notes: list[str]) -> None:

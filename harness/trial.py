@@ -13,7 +13,7 @@ from typing import Any
 from harness import store
 from harness.backend import CORES as BACKEND_CORES
 from harness.backend import BackendUp, backend_up
-from harness.deploy import Front, server_up
+from harness.deploy import Deployed, Front, server_up, together
 from harness.errors import TrialError
 from harness.events import Tick
 from harness.fleet import own_cores
@@ -22,6 +22,7 @@ from harness.judging.evidence import Evidence, Side
 from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
 from harness.merging import merged_servers, shifted
+from harness.placement import Placed
 from harness.plan import PlannedTrial
 from harness.raw import ClientReport
 from harness.readings import cpu_utilisation
@@ -129,17 +130,27 @@ def _backends_up(job: Job, notes: list[str], up: contextlib.ExitStack) -> dict[s
 
 
 def _front_up(job: Job, stage: Stage, iterations_per_us: float, notes: list[str], up: contextlib.ExitStack) -> Front:
-    """The trial's server, proved right."""
-    (placed,) = job.placement.servers
+    """The trial's servers, started side by side, each proved right."""
+    coming = [_server_up(job, placed, stage, iterations_per_us, notes) for placed in job.placement.servers]
+    servers = up.enter_context(together(coming))
+    named = [
+        replace(server, name=placed.name, host=placed.host)
+        for server, placed in zip(servers, job.placement.servers, strict=True)
+    ]
+    return Front.of(named)
+
+
+def _server_up(
+    job: Job, placed: Placed, stage: Stage, iterations_per_us: float, notes: list[str]
+) -> contextlib.AbstractContextManager[Deployed]:
     trial, server, runtime = job.trial, job.trial.model, job.fleet[placed.host].runtime
+    name = job.name if placed.name == "server" else f"{job.name}-{placed.name}"
     if isinstance(server, ReadyImage):
-        coming = image_up(runtime, job.name, trial, server, placed.cores, stage.certificates, notes)
-    else:
-        assert isinstance(server, str)  # noqa: S101 - what runs already is not deployed
-        behind = job.backends.get(placed.host)
-        address, model = behind.address if behind else None, stage.models[server]
-        coming = server_up(runtime, job.name, trial, model, placed.cores, iterations_per_us, notes, address)
-    return Front.of(up.enter_context(coming))
+        return image_up(runtime, name, trial, server, placed.cores, stage.certificates, notes)
+    assert isinstance(server, str)  # noqa: S101 - what runs already is not deployed
+    behind = job.backends.get(placed.host)
+    address, model = behind.address if behind else None, stage.models[server]
+    return server_up(runtime, name, trial, model, placed.cores, iterations_per_us, notes, address)
 
 
 def _search(front: Front, job: Job, stage: Stage, take: Take) -> None:
