@@ -71,8 +71,14 @@ def client(connection: SshConnection) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def runtime(client: docker.DockerClient, images: dict[str, ImageInfo], request: pytest.FixtureRequest) -> DockerRuntime:
-    owner = make_owner(f"test-{request.node.name[:40]}")
+def run(request: pytest.FixtureRequest) -> str:
+    """Id of the test's run: what is labelled with it is of this test."""
+    return f"test-{request.node.name[:40]}"
+
+
+@pytest.fixture
+def runtime(client: docker.DockerClient, images: dict[str, ImageInfo], run: str) -> DockerRuntime:
+    owner = make_owner(run)
     return DockerRuntime(client, images, owner, host=HOST, address="127.0.0.9", patience_s=PATIENCE_S)
 
 

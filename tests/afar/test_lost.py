@@ -131,7 +131,7 @@ def test_a_host_that_stays_away_is_told_once_patience_is_over(
         service.running()
     with pytest.raises(DeployError, match=r"^it on afar: what it prints is out of reach: afar: .*refuses connections"):
         list(lines)
-    assert DockerRuntime(here, images, owner).clean() == 1
+    assert DockerRuntime(here, images, owner).clean() >= 1
 
 
 class Losing:
@@ -164,7 +164,7 @@ class Losing:
 
 
 def test_a_container_whose_creation_was_not_confirmed_is_found_and_used(
-    start: Start, runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch, connection: SshConnection
+    start: Start, run: str, monkeypatch: pytest.MonkeyPatch, connection: SshConnection, here: docker.DockerClient
 ) -> None:
     losing = Losing(monkeypatch, connection)
     losing.answer_to(b"/containers/create")
@@ -172,7 +172,7 @@ def test_a_container_whose_creation_was_not_confirmed_is_found_and_used(
     assert losing.lost == 1
     assert "ready" in next(service.lines(DEADLINE_S))
     service.remove()
-    assert runtime.clean() == 0
+    assert here.containers.list(all=True, filters={"label": f"ceiling.run={run}"}) == []
 
 
 def test_a_container_whose_start_was_not_confirmed_runs_once(
