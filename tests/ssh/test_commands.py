@@ -11,6 +11,8 @@ from harness.errors import HostError
 from harness.hosts.ssh import SshConnection
 from tests.ssh.sshd import Sshd, running_sshd
 
+pytestmark = pytest.mark.slow  # sshd is not everywhere: `make test` installs it
+
 HARD_WORDS = [
     "two words",
     "",

@@ -14,6 +14,8 @@ import pytest
 from harness.errors import HostError
 from tests.ssh.sshd import LOOPBACK, Sshd, free_port, running_sshd
 
+pytestmark = pytest.mark.slow  # sshd is not everywhere: `make test` installs it
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Sshd]:
@@ -50,7 +52,6 @@ def test_a_command_whose_connection_is_killed_is_told_as_lost_and_not_run_again(
     assert connection.run(["cat", str(count)], timeout_s=20).stdout == "x\n"
 
 
-@pytest.mark.slow
 def test_a_frozen_host_is_left_at_the_deadline_and_found_again_when_it_thaws(own: Sshd, tmp_path: Path) -> None:
     connection = own.connection(tmp_path)
     before = connection.transport()

@@ -17,6 +17,8 @@ from harness.errors import HostError
 from harness.hosts.ssh import SshConnection
 from tests.ssh.sshd import LOOPBACK, Sshd, free_port, make_key, running_sshd
 
+pytestmark = pytest.mark.slow  # sshd is not everywhere: `make test` installs it
+
 RESERVED_NAME = "no-such-host.invalid"  # RFC 6761: never there
 
 

@@ -29,7 +29,14 @@ BENCH_RUN = ".ceiling/bench/run.json"  # what the gates measured, for `make accu
 ENGINE_DEADLINE_S = 1500  # the script itself gives up earlier
 
 # The commands that tests and benchmarks call, by the Debian package that brings each.
-PACKAGES = {"chromium": "chromium", "wrk": "wrk", "nginx": "nginx-light", "shellcheck": "shellcheck", "curl": "curl"}
+PACKAGES = {
+    "chromium": "chromium",
+    "wrk": "wrk",
+    "nginx": "nginx-light",
+    "shellcheck": "shellcheck",
+    "curl": "curl",
+    "sshd": "openssh-server",
+}
 BENCH_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "h2load": "nghttp2-client"}
 
 

@@ -209,7 +209,9 @@ def connect_all(inventory: Inventory, folder: Path, *, word: str = "INVENTORY") 
 def _dial(transport: Transport, host: str, port: int, deadline: Deadline) -> Channel:
     while True:
         try:
-            return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=deadline.left_s)
+            return transport.open_channel(
+                "direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=deadline.left_s + SILENCE_S
+            )
         except ChannelException:
             raise
         except SSHException:  # of threads that are refused at once, paramiko tells only one why
