@@ -93,8 +93,8 @@ def test_every_key_of_a_spec_has_a_description() -> None:
 
 SENT: list[tuple[type[Record], str]] = [
     (ServerConfig, '{"contract": 1, "model": "ppc", "host": "127.0.0.1", "port": 18080, "backlog": 4096, "options": {"a": 1}, "handler": {"kind": "body", "body_bytes": 128, "cpu_iterations": 1834, "log": "off", "backend": null, "fault": "none"}}'),
-    (ClientConfig, '{"format": 1, "url": "http://127.0.0.1:18080/", "method": "GET", "headers": {}, "body_bytes": 0, "mix": [], "kind": "closed", "connections": 64, "rate_per_s": null, "rates_per_s": [], "shape": "staircase", "arrivals": "constant", "seed": 1, "think_s": 0.0, "thinking": "exponential", "growth_per_s": null, "lifetime": "keep-alive", "processes": 1, "sources": [], "warmup_s": 1.0, "window_s": 5.0, "timeout_s": 5.0, "connect_rate_per_s": 5000.0, "expect_status": 200, "expect_body_bytes": 128, "tls_authorities": null, "tls_check": "full", "plateau_s": 0.0, "wait_for_start": true, "wait_to_connect": false}'),
-    (ProbeConfig, '{"format": 1, "services": {"server": {"pid": 4711, "cgroup": true, "port": 18080}}, "watched_cpus": {"server": [1], "client": [0]}, "own_network": "client", "interval_s": 0.25, "deadline_s": 120.0}'),
+    (ClientConfig, '{"format": 1, "url": "http://127.0.0.1:18080/", "method": "GET", "headers": {}, "body_bytes": 0, "mix": [], "kind": "closed", "connections": 64, "rate_per_s": null, "rates_per_s": [], "shape": "staircase", "arrivals": "constant", "seed": 1, "think_s": 0.0, "thinking": "exponential", "growth_per_s": null, "lifetime": "keep-alive", "processes": 1, "first_process": 0, "all_processes": null, "sources": [], "warmup_s": 1.0, "window_s": 5.0, "timeout_s": 5.0, "connect_rate_per_s": 5000.0, "expect_status": 200, "expect_body_bytes": 128, "tls_authorities": null, "tls_check": "full", "plateau_s": 0.0, "wait_for_start": true, "wait_to_connect": false}'),
+    (ProbeConfig, '{"format": 1, "services": {"server": {"pid": 4711, "cgroup": true, "port": 18080, "mark": true}}, "watched_cpus": {"server": [1], "client": [0]}, "own_network": "client", "interval_s": 0.25, "deadline_s": 120.0}'),
 ]  # fmt: skip
 
 
