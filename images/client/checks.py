@@ -72,9 +72,15 @@ def _share_problems(raw: Mapping[str, Any]) -> list[str]:
         return ["`first_process` goes with `all_processes`"] if first else []
     if not _is_number(everyone, int) or not 1 <= everyone <= 65_536:
         return [f"`all_processes` must be a whole number from 1 to 65536, or null, is {everyone!r}"]
-    if not _is_number(own, int) or not _is_number(first, int) or first + own <= everyone:
-        return []  # what is no number is told elsewhere
-    return [f"`first_process` and `processes` come to {first + own}, beyond the {everyone} of `all_processes`"]
+    if not _is_number(own, int) or not _is_number(first, int):
+        return []  # told elsewhere
+    if first + own > everyone:
+        return [f"`first_process` and `processes` come to {first + own}, beyond the {everyone} of `all_processes`"]
+    if own < everyone and not raw.get("wait_for_start"):
+        return [
+            "several clients have their start in common: `all_processes` beyond `processes` goes with `wait_for_start`"
+        ]
+    return []
 
 
 def _rate_problems(raw: Mapping[str, Any]) -> list[str]:

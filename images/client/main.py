@@ -76,7 +76,7 @@ async def _live(settings: config.Config, folder: Path, share: Share, *, alone: b
     if alone:  # else a signal is the first process's to take, and the kernel ends this one with it
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, os._exit, 128 + number)
-    life = asyncio.ensure_future(Run(settings, folder, loop, share).live())
+    life = asyncio.ensure_future(Run(settings, folder, loop, share, alone=alone).live())
     failure: list[BaseException] = []
 
     def fail(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

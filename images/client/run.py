@@ -42,7 +42,10 @@ _clock = time.monotonic_ns
 class Run:
     """Everything that lives as long as a run."""
 
-    def __init__(self, config: Config, folder: Path, loop: asyncio.AbstractEventLoop, share: Share) -> None:
+    def __init__(
+        self, config: Config, folder: Path, loop: asyncio.AbstractEventLoop, share: Share, *, alone: bool = True
+    ) -> None:
+        """A run of a client that is one process (`alone`), or of one of its processes."""
         self._config = config
         self._share = share  # of the load, among several processes
         self._folder = folder
@@ -50,7 +53,7 @@ class Run:
         self._timeout_ns = round(config.timeout_s * 1e9)
         self._sources = Sources(config.sources) if config.sources else None
         self._target = Target.of(config.url, self._sources.family if self._sources else socket.AF_UNSPEC)
-        self._accounts = Accounts(config, share)
+        self._accounts = Accounts(config, share, alone=alone)
         self._edge = Alarm(loop)
         self._pace = Alarm(loop)
         self._load = self._make_load()

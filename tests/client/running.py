@@ -100,6 +100,7 @@ def checked(ended: Ended) -> ClientReport:
         assert first_bytes + report.first_byte_missing == report.intended
         assert connects + report.connect_missing == report.intended - report.errors.get("unsent", 0)
     assert sum(report.per_100ms) == report.completed_in_window
+    assert len(report.errors_per_100ms) == len(report.per_100ms)
     assert sum(report.histograms["response"].values()) == report.ok
     assert sum(report.histograms["service"].values()) == report.ok
     if report.schedule is not None:

@@ -66,6 +66,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
         "errors": {},
         "schedule": None,
         "per_100ms": [1, 0, 0],
+        "errors_per_100ms": [0, 1, 0],
         "processes": [{**process, "run_delay_s": None}],
         "phases": [],
         "mix": [],
@@ -118,7 +119,7 @@ def test_every_field_of_a_report_is_merged_and_the_schema_holds() -> None:
     )
     assert report.phases[0].rate_per_s == 5.0
     assert (report.mix[0].ok, report.mix[0].response) == (3, {8: 3})
-    assert report.per_100ms == (3, 0, 0)
+    assert (report.per_100ms, report.errors_per_100ms) == ((3, 0, 0), (0, 3, 0))
 
 
 def test_what_one_process_does_not_know_nobody_knows() -> None:

@@ -107,6 +107,33 @@ def test_the_in_flight_integral_is_that_of_adding_up_overlaps_one_by_one(rows: l
     assert both_ns == sum(max(overlap, 0) for overlap in overlaps)
 
 
+@given(rows_of_any_kind)
+def test_slices_hold_what_became_known_in_the_window_right_and_wrong(rows: list[Row]) -> None:
+    totals = fold(rows)
+    _, endings, _ = unpack(np.array([key for *_, key in rows], np.int64))
+    known = [
+        (intended, ended, ending == outcome.OK)
+        for (intended, _, ended, _), ending in zip(rows, endings.tolist(), strict=True)
+        if WINDOW.start_ns <= ended < WINDOW.end_ns
+    ]
+    right = [ended - intended <= WINDOW.timeout_ns and ok for intended, ended, ok in known]
+    assert (totals.per_slice.sum(), totals.errors_per_slice.sum()) == (sum(right), len(right) - sum(right))
+    assert len(totals.errors_per_slice) == len(totals.per_slice) == 20
+
+
+def test_an_error_is_in_the_slice_in_which_it_became_known() -> None:
+    """Whenever it was intended; an answer that came too late is one."""
+    totals = fold(
+        [
+            row(9.0, 9.0, 10.05, ending=outcome.RESET),
+            row(10.2, 10.2, 10.3, ending=outcome.CLOSED),
+            row(10.6, 10.6, 11.99),
+            row(11.9, 11.9, 12.0, ending=outcome.REFUSED),
+        ]
+    )
+    assert {i: n for i, n in enumerate(totals.errors_per_slice.tolist()) if n} == {0: 1, 3: 1, 19: 1}
+
+
 def test_the_in_flight_integral_is_over_the_connections_that_were_served() -> None:
     """Slot 0 is served and later times out, slot 1 waits all through the window."""
     totals = fold(

@@ -73,8 +73,10 @@ class PairLog:
 class Accounts:
     """Logs and totals of one run."""
 
-    def __init__(self, config: Config, share: Share = WHOLE) -> None:
+    def __init__(self, config: Config, share: Share = WHOLE, *, alone: bool = True) -> None:
+        """The books of a process that is a client of its own (`alone`), or whose report is one part of its client's."""
         self._config = config
+        self._alone = alone
         self._share = share
         self.requests = Log(columns=4)  # (intended, sent or 0, ended, key)
         self.connects = PairLog()
@@ -186,10 +188,10 @@ class Accounts:
         ]
 
     def _grown(self) -> dict[str, object] | None:
-        """As in the report; where there are several processes, what is needed to make them one (client.growth)."""
+        """As in the report; of one process among several, what is needed to make them one (client.books.growth)."""
         if self.growth is None:
             return None
-        return merged([self.growth.part()]) if self._share.of == 1 else self.growth.part()
+        return merged([self.growth.part()]) if self._alone else self.growth.part()
 
     def _logs(self) -> list[Log]:
         """All that is folded while the load runs, if it must be."""
