@@ -97,7 +97,7 @@ def _title(hosts: Sequence[TestHost]) -> str:
     shared = [(cores, names) for cores, names in by_cores.items() if len(names) > 1]
     what = "one testbed host" if len(hosts) == 1 else f"{len(hosts)} testbed hosts"
     if not shared:
-        return f"{what} on one machine, each with CPUs of its own"
+        return f"{what} on one machine, {'with' if len(hosts) == 1 else 'each with'} CPUs of its own"
     told = "; ".join(f"{_list(names)} share CPU {', '.join(map(str, cores))}" for cores, names in shared)
     title = f"{what} on one machine: {told}"
     return title if len(title) <= 200 else f"{what} on one machine, several to a CPU"

@@ -38,11 +38,15 @@ def used_ranges(client: docker.DockerClient, routes: Path = Path("/proc/net/rout
         for config in network.attrs.get("IPAM", {}).get("Config") or []
         if config.get("Subnet")
     ]
-    return [network for network in networks if isinstance(network, ipaddress.IPv4Network)] + _routed(routes)
+    return [network for network in networks if isinstance(network, ipaddress.IPv4Network)] + routed(routes)
 
 
-def _routed(routes: Path) -> list[ipaddress.IPv4Network]:
-    """From the kernel's table: destination and mask, as 32-bit numbers of the machine's own byte order."""
+def routed(routes: Path) -> list[ipaddress.IPv4Network]:
+    """Networks of the kernel's table: destination and mask are 32-bit numbers of the machine's own byte order.
+
+    Args:
+        routes: the table, as /proc/net/route.
+    """
     found = []
     for line in routes.read_text().splitlines()[1:]:
         fields = line.split()

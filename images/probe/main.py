@@ -4,9 +4,7 @@
 is there it knows the window's edges, and takes a look at each by itself; the servers that are to mark them are sent a signal.
 """
 
-import contextlib
 import json
-import math
 import os
 import signal
 import sys
@@ -18,19 +16,20 @@ from typing import Any
 from probe.cgroups import cgroup_of
 from probe.files import Gone
 from probe.host import host_sample
+from probe.marked import Marked
 from probe.network import Look, Network
 from probe.processes import Table
 from probe.service import CgroupScope, Service, TreeScope
+from probe.window import BadWindowError, Edges
 
 PROC = "/proc"
 # A process in the way of what it measures: the interval grows where a sample is dear, so that sampling stays below
 # this share of one core however many processes there are.
 LARGEST_SHARE = 0.01
-EDGE = MARK = signal.SIGUSR1  # asks the probe for an edge now; what a server is sent at an edge
+EDGE = signal.SIGUSR1  # asks for an edge now
 WEIGH = signal.SIGUSR2
 END = (signal.SIGTERM, signal.SIGINT)
 SIGNALS = (EDGE, WEIGH, *END)
-WINDOW_POLL_S = 0.01  # how often window.json is looked for, before it is there
 
 
 class Probe:
@@ -45,9 +44,7 @@ class Probe:
         self._watched_cpus = watched_cpus
         marked = {name: target.pop("mark", False) for name, target in targets.items()}
         self._services = {name: _watch(**target) for name, target in targets.items()}
-        self._marked = [
-            handle for name in targets if marked[name] and (handle := _handle(targets[name]["pid"])) is not None
-        ]
+        self._marked = [Marked(target["pid"]) for name, target in targets.items() if marked[name]]
         self._live = [service for service in self._services.values() if service is not None]
         self._host: list[dict[str, int | float]] = []
         self._own_network = own_network
@@ -61,9 +58,8 @@ class Probe:
 
     def edge(self) -> None:
         """A whole look at everything, kept apart, and a mark of each server that keeps counts."""
-        for handle in self._marked:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, MARK)
+        for server in self._marked:
+            server.mark()
         self._look(lambda service, table: service.edge(table))
         self._look_at_networks()
 
@@ -112,55 +108,24 @@ def _watch(pid: int, cgroup: bool, port: int | None = None) -> Service | None:
         return None
 
 
-def _handle(pid: int) -> int | None:
-    """A handle on a process, which cannot come to mean another one; None where it has ended already."""
-    try:
-        return os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-
-
-class Edges:
-    """When the window begins and ends, once that is known."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known = False
-        self._left: list[float] = []  # seconds of CLOCK_MONOTONIC
-
-    def next_look(self) -> float:
-        """When the next edge is, or when to look again whether it is known."""
-        if not self._known and self._path.exists():
-            told = json.loads(self._path.read_text())
-            self._left, self._known = [told["start_ns"] / 1e9, told["end_ns"] / 1e9], True
-        if not self._known:
-            return time.monotonic() + WINDOW_POLL_S
-        return self._left[0] if self._left else math.inf
-
-    def due(self) -> bool:
-        """Whether an edge is due now; it is then no more."""
-        if not self._left or time.monotonic() < self._left[0]:
-            return False
-        self._left.pop(0)
-        return True
-
-
 def watch(probe: Probe, edges: Edges, interval_s: float, deadline: float) -> None:
     """Sample until the end: on time, at the edges, and at once when a signal asks."""
     next_at = time.monotonic()
     while (now := time.monotonic()) < deadline:
         told = signal.sigtimedwait(SIGNALS, max(0.0, min(next_at, edges.next_look(), deadline) - now))
-        if edges.due() or (told is not None and told.si_signo == EDGE):
+        asked = told.si_signo if told is not None else None
+        taken = edges.due() + (asked == EDGE)
+        for _ in range(taken):
             probe.edge()
             say({"event": "edge", "at_ns": time.monotonic_ns()})
-        elif told is None and time.monotonic() >= next_at:
+        if not taken and asked is None and time.monotonic() >= next_at:
             used = time.process_time()
             probe.sample()
             cost_s = time.process_time() - used
             next_at = max(next_at + interval_s, time.monotonic() + cost_s / LARGEST_SHARE)
-        if told is not None and told.si_signo in END:
+        if asked in END:
             return
-        if told is not None and told.si_signo == WEIGH:
+        if asked == WEIGH:
             probe.weigh()
             say({"event": "memory", "at_ns": time.monotonic_ns()})
 
@@ -184,11 +149,11 @@ def main(folder: Path) -> int:
     config = json.loads((folder / "config.json").read_text())
     try:
         probe = Probe(config["services"], config["watched_cpus"], config.get("own_network"))
-    except (LookupError, PermissionError) as error:
+        say({"event": "ready"})
+        watch(probe, Edges(folder / "window.json"), config["interval_s"], started + config["deadline_s"])
+    except (LookupError, PermissionError, BadWindowError) as error:
         say({"event": "error", "message": str(error)})
         return 1
-    say({"event": "ready"})
-    watch(probe, Edges(folder / "window.json"), config["interval_s"], started + config["deadline_s"])
     write_report(folder / "out", probe.report())
     return 0
 

@@ -28,7 +28,7 @@ WRITERS = ("store.py", "experiment.py", "stage.py", "report", "analysis")
 
 
 def make_targets() -> list[str]:
-    return re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
 
 
 def make_variables() -> list[str]:

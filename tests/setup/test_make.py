@@ -80,7 +80,7 @@ def test_options_become_options_of_the_command(checkout: Checkout) -> None:
 
 
 def test_help_lists_every_target(checkout: Checkout) -> None:
-    listed = set(re.findall(r"^  make ([a-z]+) ", checkout.run("make").stdout, flags=re.MULTILINE))
+    listed = set(re.findall(r"^  make ([a-z-]+) ", checkout.run("make").stdout, flags=re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert phony is not None
     assert listed == set(phony[1].split())
