@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.clusters import Curve, Efficiency
+from harness.analysis.law import Span
 from harness.analysis.prices import Costs, per_million
-from harness.analysis.scaling import Span
 
 Basis = Literal["measured", "between", "beyond"]
 """The number of servers was measured; lies between such numbers; beyond all of them, where the law is extrapolated."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.breakdown import ServerPart, parts_of
 from harness.analysis.clusters import Curve, curves
-from harness.analysis.scaling import Span
+from harness.analysis.law import Span
 from harness.analysis.study import Study
 
 if TYPE_CHECKING:

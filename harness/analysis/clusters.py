@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.analysis.scaling import SIZES_TO_HOLD_OUT, Fit, Observation, Span, fit, growth
+from harness.analysis.law import Span
+from harness.analysis.scaling import SIZES_TO_HOLD_OUT, Fit, Observation, fit, growth
 from harness.analysis.statistics import Estimate, estimate, ratio
 from harness.analysis.study import Point, Row, Study
 from harness.spec.traffic import Slo

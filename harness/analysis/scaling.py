@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from harness.analysis.law import MOST_SERVERS, WORTH, Law, Span
 from harness.analysis.statistics import CONFIDENCE, RUNS_FOR_INTERVAL
 
 if TYPE_CHECKING:
@@ -38,12 +39,6 @@ FEWEST_SIZES = 3
 SIZES_TO_HOLD_OUT = 5
 """From as many on, the largest is left out of the fit and tells whether the law foretells it."""
 
-MOST_SERVERS = 1_024
-"""As far as a law is followed."""
-
-WORTH = 0.5
-"""Adding a server pays while it brings as much of what a single one holds; sentences say `half`."""
-
 _SETS = ((0,), (0, 1), (0, 2), (0, 1, 2))
 """Which of a, b, c are not at their bound."""
 
@@ -56,50 +51,6 @@ class Observation:
     block: int
     value: float  # requests/s
     above: float | None = None  # lowest rate above it that failed: the capacity lies between; None: it is exact
-
-
-@dataclass(frozen=True)
-class Span:
-    """An interval at 95 %; an end may be infinite."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Law:
-    """One curve."""
-
-    scale: float  # λ, requests/s
-    sigma: float
-    kappa: float
-
-    def at(self, servers: float) -> float:
-        """C(N), requests/s."""
-        return self.scale * servers / self._load(servers)
-
-    def efficiency(self, servers: float) -> float:
-        """C(N) over N times C(1)."""
-        return 1 / self._load(servers)
-
-    def _load(self, servers: float) -> float:
-        return 1 + self.sigma * (servers - 1) + self.kappa * servers * (servers - 1)
-
-    @property
-    def peak(self) -> float | None:
-        """N* = √((1 − σ)/κ), beyond which more servers hold less; None where κ is 0."""
-        return max(1.0, math.sqrt(max(0.0, 1 - self.sigma) / self.kappa)) if self.kappa > 0 else None
-
-    @property
-    def pays_to(self) -> int | None:
-        """The N from which one more server brings less than half of a server; None: not within `MOST_SERVERS`."""
-        enough = WORTH * self.scale
-        found = (n for n in range(1, MOST_SERVERS) if self.at(n + 1) - self.at(n) < enough)
-        return next(found, None)
-
-    def servers_for(self, rate_rps: float) -> int | None:
-        """The fewest servers that hold a rate; None where no number does."""
-        return next((n for n in range(1, MOST_SERVERS + 1) if self.at(n) >= rate_rps), None)
 
 
 @dataclass(frozen=True)

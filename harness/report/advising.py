@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from harness.analysis.advice import Advice, Held, held_by, stops_paying
 from harness.analysis.clusters import Curve, Efficiency, curves
+from harness.analysis.law import MOST_SERVERS, Span
 from harness.analysis.objective import slo_in_words
-from harness.analysis.scaling import MOST_SERVERS, SIZES_TO_HOLD_OUT, Span
+from harness.analysis.scaling import SIZES_TO_HOLD_OUT
 from harness.analysis.study import Study
 from harness.report.text import amount, count, number
 

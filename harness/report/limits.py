@@ -70,7 +70,7 @@ def _culprit(steps: Sequence[SearchStep]) -> Cell:
     tally = Counter(step.limited_by for step in steps)
     if not tally:
         return Cell(NOTHING)
-    others = Counter({name: steps for name, steps in tally.items() if name not in LATE})
+    others = Counter({name: held for name, held in tally.items() if name not in (*LATE, "nobody", "unknown")})
     who, held = (others or tally).most_common(1)[0]
     rest = [f"{name} in {more}" for name, more in tally.most_common() if name != who]
     return Cell(who, "" if not rest else f"in {held} of {len(steps)} steps; {', '.join(rest)}")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.scaling import Law, Observation, Span, fit, growth
+from harness.analysis.law import Law, Span
+from harness.analysis.scaling import Observation, fit, growth
 
 SIZES = (1, 2, 3, 4, 6)
 SIMULATIONS = 200
