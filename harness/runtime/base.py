@@ -86,6 +86,36 @@ class Service(Protocol):
     def remove(self) -> None:
         """Kill what is left of it and remove its container or folder. Never raises for what is already gone."""
 
+    def freeze(self) -> None:
+        """Stop all of its processes where they stand; nothing happens where it has ended.
+
+        Raises:
+            DeployError: it could not be done.
+        """
+
+    def thaw(self) -> None:
+        """Let them go on; nothing happens where it is not frozen.
+
+        Raises:
+            DeployError: it could not be done.
+        """
+
+    def kill(self) -> None:
+        """Kill all of its processes at once, as a crash would; what it has written so far stays.
+
+        Raises:
+            DeployError: it could not be done.
+        """
+
+    def start_again(self) -> None:
+        """Start it anew after its end, with the same configuration, in the same place and under the same limits.
+
+        Its first process is another one then.
+
+        Raises:
+            DeployError: it could not be started, or is still running.
+        """
+
 
 class Runtime(Protocol):
     """Starts services on one host, and cleans up after itself and after dead owners."""

@@ -22,8 +22,16 @@ CHUNK_BYTES = 1 << 16
 class Follower:
     """The lines of a growing file. Its descriptors close with it: a reading thread may outlive the service."""
 
-    def __init__(self, path: Path, pid: int) -> None:
+    def __init__(self, path: Path, pid: int, begin: int = 0) -> None:
+        """Open the file.
+
+        Args:
+            path: of the file.
+            pid: of the process that writes it.
+            begin: bytes at its start that are passed over.
+        """
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        os.lseek(self._file, begin, os.SEEK_SET)
         self._written, self._ended = _watch(path), _pidfd(pid)
         self._wakers = [fd for fd in (self._written, self._ended) if fd is not None]
         for fd in (self._file, *self._wakers):

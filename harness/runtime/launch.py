@@ -60,7 +60,7 @@ def _launch(what: Launch) -> "subprocess.Popen[bytes]":
 def _start(what: Launch, status_fd: int) -> "subprocess.Popen[bytes]":
     cores = ",".join(map(str, what.cores)) or "-"
     settings = [str(os.getpid()), str(status_fd), cores, str(what.open_files or "-")]
-    with (what.output / "stdout").open("wb") as stdout, (what.output / "stderr").open("wb") as stderr:
+    with (what.output / "stdout").open("ab") as stdout, (what.output / "stderr").open("ab") as stderr:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(LAUNCHER), *settings, *what.program],
             cwd=what.directory,

@@ -7,6 +7,7 @@ again, and unlike a session or a process group nothing that a server does to its
 import contextlib
 import time
 from pathlib import Path
+from signal import Signals
 
 import psutil
 
@@ -44,6 +45,17 @@ def kill_marked(mark: str) -> int:
         killed.update(processes)
         _await_end(processes, deadline)
     return len(killed)
+
+
+def signal_marked(mark: str, number: Signals) -> int:
+    """Send a signal to every process of a service, those that are forked meanwhile among them; return how many there were."""
+    told: set[psutil.Process] = set()
+    while fresh := set(marked_processes(mark)) - told:
+        for process in fresh:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        told |= fresh
+    return len(told)
 
 
 def _environment(entry: Path) -> bytes:

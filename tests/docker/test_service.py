@@ -241,3 +241,47 @@ def test_facts_name_the_engine_the_base_and_the_images(runtime: DockerRuntime, i
     assert facts["base"] == [images["base"].route]
     assert all(facts["engine"][key] for key in ("version", "api", "storage_driver", "cgroup_version", "cgroup_driver"))
     json.dumps(facts)
+
+
+def test_frozen_it_is_silent_and_thawed_it_goes_on(client: docker.DockerClient, start: Start) -> None:
+    service = start("wait")
+    event(service)
+    service.freeze()
+    service.freeze()  # what is frozen stays so
+    assert container_of(client, service).status == "paused"
+    service.signal(SIGUSR1)
+    service.thaw()
+    service.thaw()
+    assert event(service) == {"event": "mark"}
+
+
+def test_killed_it_leaves_no_report_and_started_again_it_is_whole(start: Start) -> None:
+    service = start("wait", config={"text": "same"})
+    first = event(service)
+    pid = service.main_pid
+    service.kill()
+    service.kill()  # what is gone cannot be harmed
+    assert service.wait(DEADLINE_S) == -SIGKILL
+    service.freeze()  # nothing is left to freeze or thaw
+    service.thaw()
+    service.start_again()
+    assert event(service) == first
+    assert service.main_pid != pid
+    service.signal(SIGTERM)
+    assert service.wait(DEADLINE_S) == 0
+    assert json.loads(service.fetch("exit.json")) == {"requests": 3}
+
+
+def test_what_is_running_is_not_started_again(start: Start) -> None:
+    service = start("wait")
+    event(service)
+    with pytest.raises(DeployError, match="still running"):
+        service.start_again()
+
+
+def test_removed_while_it_is_frozen(client: docker.DockerClient, start: Start) -> None:
+    service = start("wait")
+    event(service)
+    service.freeze()
+    service.remove()
+    assert client.containers.list(all=True, filters={"label": f"ceiling.name={service.spec.name}"}) == []

@@ -310,3 +310,63 @@ def test_facts_name_the_interpreter_and_the_cpus(runtime: ProcessRuntime) -> Non
 def test_write_script_is_what_the_service_runs(start: Start, images: Path) -> None:
     write_script(images / "other", "print('other')")
     assert one(start("", image="other")) == "other"
+
+
+FAMILY = """
+import os, signal, sys, time
+signal.signal(signal.SIGUSR1, lambda number, frame: print("mark", flush=True))
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    sys.exit()
+print(child, flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def until_state(pid: int, wanted: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while state_of(pid) != wanted:
+        assert time.monotonic() < deadline, state_of(pid)
+        time.sleep(0.005)
+
+
+class TestFaults:
+    """What may be done to a service on purpose."""
+
+    def test_frozen_it_and_its_children_stand_still_and_thawed_they_go_on(self, start: Start) -> None:
+        service = start(FAMILY)
+        child = int(one(service))
+        service.freeze()
+        service.signal(signal.SIGUSR1)
+        for pid in (service.main_pid, child):
+            until_state(pid, "T")
+        service.thaw()
+        assert one(service) == "mark"
+        until_state(child, "S")
+
+    def test_killed_its_children_die_with_it(self, start: Start) -> None:
+        service = start(FAMILY)
+        child = int(one(service))
+        service.kill()
+        service.kill()
+        assert service.wait(DEADLINE_S) == -signal.SIGKILL
+        assert not is_alive(child)
+
+    def test_started_again_it_has_its_configuration_and_its_output_goes_on(self, start: Start) -> None:
+        service = start("import os; print(os.getpid(), flush=True); import time; time.sleep(60)")
+        first = service.main_pid
+        assert one(service) == str(first)
+        service.kill()
+        service.start_again()
+        assert one(service) == str(service.main_pid) != str(first)
+        assert service.logs().split() == [str(first), str(service.main_pid)]
+
+    def test_what_is_running_is_not_started_again(self, start: Start) -> None:
+        with pytest.raises(DeployError, match="still running"):
+            start(SLEEP).start_again()

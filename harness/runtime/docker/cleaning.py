@@ -12,8 +12,8 @@ from docker.errors import NotFound
 from harness.errors import HarnessError, RuntimeUnavailable
 from harness.runtime.base import make_owner, owner_is_dead
 from harness.runtime.docker.patience import FAILURES, reason
+from harness.runtime.docker.removal import remove_container
 from harness.runtime.docker.runtime import LABEL_OWNER, REMOVALS_AT_ONCE, WARDEN
-from harness.runtime.docker.service import remove_container
 
 LABEL_IMAGE = "ceiling.folder"
 REPOSITORY = "ceiling/"  # an image that somebody built on one of ours inherits its labels, and has another name

@@ -10,6 +10,10 @@ import select
 from pathlib import Path
 from signal import Signals, pidfd_send_signal
 
+# A container's first process dies of these alone: the kernel spares a PID 1 every signal that it does not handle,
+# but for SIGKILL and the faults. Any other status above 128 is one that the program chose.
+FATAL_TO_PID_1 = frozenset({Signals.SIGKILL, Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL})
+
 
 class FirstProcess:
     """A handle on a process that is known to be the one that was meant."""

@@ -10,7 +10,7 @@ from docker.models.containers import Container
 from harness.errors import HostError
 from harness.runtime.base import Owner, owner_is_dead
 from harness.runtime.docker.patience import Reach
-from harness.runtime.docker.service import remove_container
+from harness.runtime.docker.removal import remove_container
 
 STARTING_S = 5.0  # between the creation of a warden and its start
 PAUSE_S = 0.2

@@ -16,9 +16,17 @@ CATCH_UP_S = 5.0  # after the way was lost: for what was printed meanwhile
 class Lines:
     """Standard output, line by line, read by a thread that ends with the container."""
 
-    def __init__(self, container: Container, reach: Reach) -> None:
+    def __init__(self, container: Container, reach: Reach, passed_over: int = 0) -> None:
+        """Begin to read.
+
+        Args:
+            container: that prints.
+            reach: of its engine.
+            passed_over: lines at the beginning that are none of it: an earlier life of the same container printed them.
+        """
         self._container = container
         self._reach = reach
+        self._passed_over = passed_over
         self._resumed = Resumed(container, reach) if reach.patience_s else None
         self._queue: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self._ended = False
@@ -64,7 +72,8 @@ class Lines:
         try:
             for piece in self._pieces():
                 *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
+                fresh, self._passed_over = lines[self._passed_over :], max(0, self._passed_over - len(lines))
+                for line in fresh:
                     self._queue.put(line.decode("utf-8", "replace"))
         except (DockerException, *LOST) as error:
             last = error if self._resumed is not None else None

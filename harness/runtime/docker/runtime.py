@@ -15,7 +15,8 @@ from harness.runtime.base import Owner, ServiceSpec, owner_is_dead
 from harness.runtime.docker.archive import initial_files
 from harness.runtime.docker.creating import create_once, start_once
 from harness.runtime.docker.patience import FAILURES, Reach, reason
-from harness.runtime.docker.service import DockerService, remove_container
+from harness.runtime.docker.removal import remove_container
+from harness.runtime.docker.service import DockerService
 
 LABEL_OWNER = "ceiling.run"  # every container of ours carries it
 WARDEN = "warden"  # role of the container that holds the host for a run

@@ -1,7 +1,7 @@
 """One container as a service."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from signal import Signals
 from typing import Any
 
@@ -11,19 +11,21 @@ from docker.models.containers import Container
 from harness.errors import DeployError
 from harness.runtime.base import ServiceSpec
 from harness.runtime.docker.archive import FOLDER, OUT, only_file, whole_file
-from harness.runtime.docker.first_process import FirstProcess
+from harness.runtime.docker.first_process import FATAL_TO_PID_1, FirstProcess
 from harness.runtime.docker.output import Lines
-from harness.runtime.docker.patience import FAILURES, LOCAL, LOST, Reach, reason
+from harness.runtime.docker.patience import FAILURES, LOST, Reach, reason
+from harness.runtime.docker.removal import is_gone, remove_container
 
 LOG_BYTES = 64 * 1024
 LOG_LINES = 2000
-CONFLICT = 409  # the engine's word for: not running any more, or being removed already
+END_DEADLINE_S = 10.0  # from a killed process to an engine that knows of it
+FROZEN_ALREADY, NOT_FROZEN, NOT_RUNNING = (
+    "is already paused",
+    "is not paused",
+    "is not running",
+)  # in the engine's words
 LAST_LOOK_S = 5.0  # at a container that may have ended while the way to it was lost
 MARK = Signals.SIGUSR1  # the one signal that says something else when it comes twice
-
-# A container's first process dies of these alone: the kernel spares a PID 1 every signal that it does not handle,
-# but for SIGKILL and the faults. Any other status above 128 is one that the program chose.
-FATAL_TO_PID_1 = frozenset({Signals.SIGKILL, Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL})
 
 
 class DockerService:
@@ -33,8 +35,14 @@ class DockerService:
         self.spec = spec
         self._container = container
         self._reach = reach
-        self._attributes: Mapping[str, Any] = container.attrs  # as they were just after the start
-        self._process = FirstProcess.find(self.main_pid, str(container.id)) if self._near and self.main_pid else None
+        self._near = reach.host is None
+        self._printed = 0  # lines of its earlier lives
+        self._attach()
+
+    def _attach(self) -> None:
+        self._attributes: Mapping[str, Any] = self._container.attrs  # as they were just after the start
+        seen = self._near and self.main_pid
+        self._process = FirstProcess.find(self.main_pid, str(self._container.id)) if seen else None
         self._lines: Lines | None = None
 
     @property
@@ -48,10 +56,6 @@ class DockerService:
     def main_pid(self) -> int:
         """Process id of its first process, in the engine's PID namespace; 0 if it ended at once."""
         return int(self._attributes["State"]["Pid"])
-
-    @property
-    def _near(self) -> bool:
-        return self._reach.host is None
 
     def running(self) -> bool:
         """Whether its main process is still there."""
@@ -92,7 +96,7 @@ class DockerService:
             DeployError: nothing came for `timeout_s`.
         """
         if self._lines is None:
-            self._lines = Lines(self._container, self._reach)
+            self._lines = Lines(self._container, self._reach, self._printed)
         try:
             while (line := self._lines.next(timeout_s)) is not None:
                 yield line
@@ -115,7 +119,7 @@ class DockerService:
             else:
                 self._reach.again(lambda: self._container.kill(signal.name))
         except FAILURES as error:
-            if not _gone(error):
+            if not is_gone(error):
                 raise self._error(f"{signal.name} could not be sent: {reason(error)}") from None
 
     def wait(self, timeout_s: float) -> int:
@@ -174,6 +178,58 @@ class DockerService:
             self._lines.stop()
         remove_container(self._container, self._reach)
 
+    def freeze(self) -> None:
+        """Stop all of its processes where they stand, by the freezer of its cgroup; nothing happens where it has ended.
+
+        Raises:
+            DeployError: the engine could not do it.
+        """
+        self._act(self._container.pause, "frozen", but=FROZEN_ALREADY)
+
+    def thaw(self) -> None:
+        """Let them go on; nothing happens where it is not frozen.
+
+        Raises:
+            DeployError: the engine could not do it.
+        """
+        self._act(self._container.unpause, "thawed", but=NOT_FROZEN)
+
+    def kill(self) -> None:
+        """Kill all of its processes at once: with the first of a container the kernel kills the others.
+
+        Raises:
+            DeployError: the engine could not do it.
+        """
+        self.signal(Signals.SIGKILL)
+
+    def start_again(self) -> None:
+        """Start the container anew; its files are as the first life left them.
+
+        Raises:
+            DeployError: the engine could not start it, or it is still running.
+        """
+        if self.running():
+            raise self._error("is still running, and cannot be started again")
+        try:
+            self.wait(END_DEADLINE_S)  # its process is gone; the engine may not know yet, and would start nothing then
+            before = self._reach.again(lambda: self._container.logs(stdout=True, stderr=False))
+            self._printed = before.count(b"\n")
+            self._reach.again(self._container.start)
+            self._reach.again(self._container.reload)
+        except FAILURES as error:
+            raise self._error(f"could not be started again: {reason(error)}") from None
+        if self._process is not None:
+            self._process.close()
+        self._attach()
+
+    def _act(self, act: Callable[[], None], what: str, but: str) -> None:
+        """Have the engine do something that may be done twice; what is so already, or has ended, is fine."""
+        try:
+            self._reach.again(act)
+        except FAILURES as error:
+            if but not in reason(error) and NOT_RUNNING not in reason(error):
+                raise self._error(f"could not be {what}: {reason(error)}") from None
+
     def _state(self) -> Mapping[str, Any]:
         """What the engine says of it now; nothing once its container is removed."""
         try:
@@ -196,20 +252,3 @@ class DockerService:
     def _error(self, what: str) -> DeployError:
         where = "" if self._near else f" on {self._reach.host}"
         return DeployError(f"{self.spec.name}{where}: {what}")
-
-
-def remove_container(container: Container, reach: Reach = LOCAL) -> None:
-    """Kill and remove a container, whatever state it is in; one that is gone or going is fine.
-
-    Raises:
-        DeployError: the engine could not remove it.
-    """
-    try:
-        reach.again(lambda: container.remove(force=True, v=True))
-    except FAILURES as error:
-        if not _gone(error):
-            raise DeployError(f"container {container.name} could not be removed: {reason(error)}") from None
-
-
-def _gone(error: Exception) -> bool:
-    return isinstance(error, NotFound) or (isinstance(error, APIError) and error.status_code == CONFLICT)

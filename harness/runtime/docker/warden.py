@@ -21,8 +21,8 @@ from harness.runtime.docker.channel import SOCKET
 from harness.runtime.docker.creating import CONFLICT, create_once, start_once
 from harness.runtime.docker.holders import clear_or_refuse
 from harness.runtime.docker.patience import FAILURES, Reach, reason
+from harness.runtime.docker.removal import remove_container
 from harness.runtime.docker.runtime import LOG_LIMITS, WARDEN
-from harness.runtime.docker.service import remove_container
 
 NAME = "ceiling-warden"  # the lock: an engine has one container of a name
 SOCKET_INSIDE = "/run/engine.sock"
