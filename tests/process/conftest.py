@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from harness.runtime.base import ServiceSpec, make_owner
-from harness.runtime.process import ProcessRuntime, ProcessService
+from harness.runtime.process import ProcessRuntime
+from harness.runtime.process_service import ProcessService
 
 Start = Callable[..., ProcessService]
 

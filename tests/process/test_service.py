@@ -15,7 +15,8 @@ import pytest
 
 from harness.errors import DeployError, RuntimeUnavailable
 from harness.runtime.base import ServiceSpec
-from harness.runtime.process import ProcessRuntime, ProcessService
+from harness.runtime.process import ProcessRuntime
+from harness.runtime.process_service import ProcessService
 from tests.process.conftest import Start, is_alive, write_script
 
 DEADLINE_S = 20.0
