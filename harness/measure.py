@@ -288,14 +288,11 @@ def _probe_spec(host: str, front: Front, job: Job) -> ServiceSpec:
         for server in front.servers
         if server.host == host
     }
-    watched = {"server": sides.server, "client": sides.client}
     if host in job.backends:
         services["backend"] = ProbeTarget(pid=job.backends[host].service.main_pid, cgroup=cgroup)
-    if sides.backend_apart:
-        watched["backend"] = sides.backend
     config = ProbeConfig(
         services=services,
-        watched_cpus=watched,
+        watched_cpus=dict(sides.watched.items()),
         own_network="client",
         interval_s=PROBE_INTERVAL_S,
         deadline_s=load.warmup.s

@@ -22,6 +22,9 @@ from harness.raw import (
 from harness.spec.experiment import Record, Trial
 
 State = Literal["ok", "marked", "invalid", "failed", "void"]
+Side = Literal["server", "client", "backend", "balancer"]
+"""Of a measurement, where it has cores of its own."""
+
 Culprit = Literal[
     "nobody",
     "unknown",
@@ -127,9 +130,7 @@ class HostUse(Record):
     clock_offset_ns: int = Field(description="Its CLOCK_MONOTONIC less the controller's, before the trial.")
     clock_error_ns: int = Field(description="The offset is right within this: half of the shortest round trip.")
     clock_moved_ns: int | None = Field(None, description="By how much the offset was another one afterwards.")
-    cores: dict[Literal["server", "client", "backend", "balancer"], CoreLoad] = Field(
-        {}, description="By side, of those that ran there."
-    )
+    cores: dict[Side, CoreLoad] = Field({}, description="By side, of those that ran there.")
 
 
 class ClientShare(Record):
@@ -261,7 +262,7 @@ class TrialResult(Record):
     usage: dict[str, ServiceUsage] = Field(
         description="By service: `server` (of several `server-1`, …), `balancer`, `backend` where there is one, and `client`: by its own word, but for its network namespace."
     )
-    cores: dict[Literal["server", "client", "backend", "balancer"], CoreLoad] = Field(
+    cores: dict[Side, CoreLoad] = Field(
         description="By side; of the backend and the balancer only where they have cores of their own. Over several hosts, the busiest of each side."
     )
     checks: tuple[Check, ...]

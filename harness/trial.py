@@ -18,7 +18,7 @@ from harness.errors import TrialError
 from harness.events import Tick
 from harness.fleet import own_cores
 from harness.foreign import image_up, measure_from_outside, reach
-from harness.judging.evidence import Evidence, Side
+from harness.judging.evidence import Evidence
 from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
 from harness.merging import merged_servers, shifted
@@ -26,7 +26,7 @@ from harness.placement import Placed
 from harness.plan import PlannedTrial
 from harness.raw import ClientReport
 from harness.readings import cpu_utilisation
-from harness.result import CoreLoad, ServiceUsage, TrialResult, Verdict
+from harness.result import CoreLoad, ServiceUsage, Side, TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
 from harness.spec.catalogue import workers_of
 from harness.spec.experiment import Trial
@@ -108,10 +108,9 @@ def _deploy_and_measure(job: Job, stage: Stage, iterations_per_us: float, take: 
             outside(job, take)
         return
     with contextlib.ExitStack() as up:
-        backends = _backends_up(job, take.notes, up)
-        front = _front_up(replace(job, backends=backends), stage, iterations_per_us, take.notes, up)
+        job = replace(job, backends=_backends_up(job, take.notes, up))
+        front = _front_up(job, stage, iterations_per_us, take.notes, up)
         take.proved = front.proving_requests
-        job = replace(job, backends=backends)
         if trial.load.kind == "capacity":
             _search(front, job, stage, take)
         else:
@@ -194,7 +193,6 @@ def _looked_at(job: Job, take: Take) -> tuple[dict[str, ServiceUsage], dict[Side
     found = {
         placed.name: usage_of(take.probes[placed.host], placed.name, trial.limits.cores, take.servers.get(placed.name))
         for placed in placement.servers
-        if placed.host in take.probes
     }
     backends = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in placement.backends]
     found["backend"] = _busiest([usage for usage in backends if usage is not None])
@@ -212,16 +210,11 @@ def _busiest(usages: Sequence[ServiceUsage]) -> ServiceUsage | None:
 def _busiest_cores(job: Job, take: Take, client: ClientReport) -> dict[Side, CoreLoad]:
     """Of each side, the cores of the host where they were busiest."""
     placement, found = job.placement, dict[Side, CoreLoad]()
-    live: dict[Side, set[str]] = {
-        "server": {placed.host for placed in placement.servers},
-        "client": {placed.host for placed in placement.clients},
-        "backend": set(placement.backends),
-        "balancer": {placement.balancer.host} if placement.balancer else set(),
-    }
+    loading = {placed.host for placed in placement.clients}  # elsewhere the client's side is the probe alone
     for host, probe in take.probes.items():
         there = shifted(client, job.fleet[host].clock.offset_ns)
         for side, load in core_loads(probe.host, there, placement.sides[host]).items():
-            if host in live[side] and (side not in found or load.busy > found[side].busy):
+            if (side != "client" or host in loading) and (side not in found or load.busy > found[side].busy):
                 found[side] = load
     return found
 

@@ -5,7 +5,7 @@ from typing import Literal, TypeVar
 
 from harness.hosts.cores import CoreMap
 from harness.raw import ClientReport, MemoryLook, NetworkLook, ProbeReport, Sample, ServerReport
-from harness.result import CoreLoad, NetworkUse, ServiceUsage
+from harness.result import CoreLoad, NetworkUse, ServiceUsage, Side
 
 Kind = Literal["voluntary_switches", "involuntary_switches"]
 Fault = Literal["minor_faults", "major_faults"]
@@ -181,9 +181,7 @@ def _rate(from_ns: int, to_ns: int, before: int, after: int) -> float:
     return (after - before) / ((to_ns - from_ns) / 1e9)
 
 
-def core_loads(
-    host: Sequence[Mapping[str, float]], client: ClientReport, cores: CoreMap
-) -> dict[Literal["server", "client", "backend", "balancer"], CoreLoad]:
+def core_loads(host: Sequence[Mapping[str, float]], client: ClientReport, cores: CoreMap) -> dict[Side, CoreLoad]:
     """How busy each side's cores were between the looks nearest to the window's edges; nothing without two looks."""
     start, end = (
         min(host, key=lambda look: abs(look["at_ns"] - edge_ns), default=None)
@@ -191,13 +189,7 @@ def core_loads(
     )
     if start is None or end is None or end["at_ns"] <= start["at_ns"]:
         return {}
-    loads: dict[Literal["server", "client", "backend", "balancer"], CoreLoad] = {
-        "server": _load("server", cores.server, start, end),
-        "client": _load("client", cores.client, start, end),
-    }
-    if cores.backend_apart:
-        loads["backend"] = _load("backend", cores.backend, start, end)
-    return loads
+    return {side: _load(side, cpus, start, end) for side, cpus in cores.watched.items()}
 
 
 def _load(side: str, cpus: Sequence[int], start: Mapping[str, float], end: Mapping[str, float]) -> CoreLoad:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import HostError
+from harness.result import Side
 
 CORES_FOR_BACKEND = 4
 """CPUs of a host from which the backend may have one of its own."""
@@ -24,6 +25,16 @@ class CoreMap:
     def backend_apart(self) -> bool:
         """Whether the backend has a CPU of its own."""
         return bool(self.backend) and not set(self.backend) & {*self.client, *self.server}
+
+    @property
+    def watched(self) -> dict[Side, tuple[int, ...]]:
+        """The CPUs whose load is told apart: of each side that is here, and not within another."""
+        sides: dict[Side, tuple[int, ...]] = {"server": self.server, "client": self.client}
+        if self.backend_apart:
+            sides["backend"] = self.backend
+        if self.balancer_apart:
+            sides["balancer"] = self.balancer
+        return {side: cpus for side, cpus in sides.items() if cpus}
 
     @property
     def balancer_apart(self) -> bool:

@@ -7,10 +7,8 @@ from typing import Literal
 from harness import readings
 from harness.histogram import bounds_of, percentile
 from harness.raw import BackendReport, ClientReport, FaultReport, ServerReport
-from harness.result import CoreLoad, NetworkUse, ServiceUsage
+from harness.result import CoreLoad, NetworkUse, ServiceUsage, Side
 from harness.spec.experiment import Trial
-
-Side = Literal["server", "client", "backend", "balancer"]
 
 BUSY = 0.9
 """Share of its cores from which a side counts as saturated: what is left goes to interrupts and scheduling."""

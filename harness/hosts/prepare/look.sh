@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC3045 # `ulimit -H`: not in POSIX, in every sh of Debian and Ubuntu
 # What `harness hosts prepare` has to know of a host: one `key value …` a line, in one round trip. Changes nothing.
 # Runs as root with `sh -s`; its arguments are `sysctl:NAME`, `file:PATH` and `nofile:NUMBER`, what to look at besides.
 LC_ALL=C
