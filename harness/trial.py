@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,28 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from harness import store
-from harness.backend import CORES as BACKEND_CORES
 from harness.backend import BackendUp, backend_up
 from harness.deploy import Deployed, Front, server_up, together
 from harness.errors import TrialError
 from harness.events import Tick
 from harness.fleet import own_cores
 from harness.foreign import image_up, measure_from_outside, reach
-from harness.judging.evidence import Evidence
 from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
-from harness.merging import merged_servers, shifted
 from harness.placement import Placed
 from harness.plan import PlannedTrial
-from harness.raw import ClientReport
-from harness.readings import cpu_utilisation
-from harness.result import CoreLoad, ServiceUsage, Side, TrialResult, Verdict
+from harness.result import TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
-from harness.spec.catalogue import workers_of
+from harness.seen import evidence_of, looked_at
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
-from harness.usage import client_usage, core_loads, usage_of
 
 
 def run_trial(
@@ -166,82 +160,25 @@ def _search(front: Front, job: Job, stage: Stage, take: Take) -> None:
 
 def _step_verdict(stage: Stage, job: Job, take: Take) -> Verdict | None:
     """Who gave out in a step, by what client and probe saw: the server has not reported yet."""
-    return None if take.client is None else judge(_evidence(job, take, stage, *_looked_at(job, take)))[1]
+    if take.client is None:
+        return None
+    return judge(evidence_of(job, take, stage.model_of(job.trial), *looked_at(job, take)))[1]
 
 
 def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[str, Any]:
     """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
-    usage, cores = _looked_at(job, take)
+    usage, cores = looked_at(job, take)
     gone = [placed.name for placed in job.placement.servers if placed.name not in usage] if take.probes else []
     if gone and take.fault is None and trouble is None:
         trouble = f"the {gone[0]}'s processes were gone before the window ended{_last_words(take, gone[0])}"
     known: dict[str, Any] = {"usage": usage, "cores": cores}
     if trouble is not None or take.client is None:
         return {**known, "state": "failed", "reason": trouble, "checks": (), "verdict": None}
-    checks, verdict, state, reason = judge(_evidence(job, take, stage, usage, cores))
+    checks, verdict, state, reason = judge(evidence_of(job, take, stage.model_of(job.trial), usage, cores))
     if take.capacity is not None and (unfinished := search_doubt(take.capacity)) is not None:
         state = "marked" if state == "ok" else state
         reason = f"{reason}; {unfinished}" if reason else unfinished
     return {**known, "state": state, "reason": reason, "checks": checks, "verdict": verdict}
-
-
-def _looked_at(job: Job, take: Take) -> tuple[dict[str, ServiceUsage], dict[Side, CoreLoad]]:
-    """What the probes saw of each service, and of the cores of each side; nothing without clients' and probes' reports."""
-    if take.client is None or not take.probes:
-        return {}, {}
-    trial, placement = job.trial, job.placement
-    found = {
-        placed.name: usage_of(take.probes[placed.host], placed.name, trial.limits.cores, take.servers.get(placed.name))
-        for placed in placement.servers
-    }
-    backends = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in placement.backends]
-    found["backend"] = _busiest([usage for usage in backends if usage is not None])
-    first = placement.clients[0]
-    there = shifted(take.client, job.fleet[first.host].clock.offset_ns)
-    found["client"] = client_usage(take.probes[first.host], there, sum(len(one.cores) for one in placement.clients))
-    usage = {name: used for name, used in found.items() if used is not None}
-    return usage, _busiest_cores(job, take, take.client)
-
-
-def _busiest(usages: Sequence[ServiceUsage]) -> ServiceUsage | None:
-    return max(usages, key=cpu_utilisation, default=None)
-
-
-def _busiest_cores(job: Job, take: Take, client: ClientReport) -> dict[Side, CoreLoad]:
-    """Of each side, the cores of the host where they were busiest."""
-    placement, found = job.placement, dict[Side, CoreLoad]()
-    loading = {placed.host for placed in placement.clients}  # elsewhere the client's side is the probe alone
-    for host, probe in take.probes.items():
-        there = shifted(client, job.fleet[host].clock.offset_ns)
-        for side, load in core_loads(probe.host, there, placement.sides[host]).items():
-            if (side != "client" or host in loading) and (side not in found or load.busy > found[side].busy):
-                found[side] = load
-    return found
-
-
-def _evidence(
-    job: Job, take: Take, stage: Stage, usage: Mapping[str, ServiceUsage], cores: Mapping[Side, CoreLoad]
-) -> Evidence:
-    """What a judgement rests on; of a search, its last step."""
-    model = stage.model_of(job.trial)
-    assert take.client is not None  # noqa: S101 - whoever asks has looked
-    return Evidence(
-        trial=take.measured or job.trial,
-        concurrency=model.concurrency if model else None,
-        workers=workers_of(model, job.trial.options) if model else None,
-        client=take.client,
-        server=merged_servers(take.servers),
-        proving_requests=take.proved,
-        usage=_busiest([usage[placed.name] for placed in job.placement.servers if placed.name in usage]),
-        client_usage=usage.get("client"),
-        cores=cores,
-        backend=take.backend,
-        backend_usage=usage.get("backend"),
-        fault=take.fault,
-        earlier_ok=take.earlier_ok,
-        earlier_unknown=take.earlier_unknown,
-        searched=take.capacity is not None and take.capacity.ended != "client gave out",
-    )
 
 
 def _last_words(take: Take, server: str) -> str:
