@@ -24,7 +24,7 @@ from harness.fleet import Fleet
 from harness.load_clients import LoadClient, LoadClients, led
 from harness.merging import merged_backends, merged_clients
 from harness.placement import Placement
-from harness.raw import BackendReport, ClientReport, FaultReport, ProbeReport, ServerReport
+from harness.raw import BackendReport, BalancerReport, ClientReport, FaultReport, ProbeReport, ServerReport
 from harness.result import Capacity
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.contract import ProbeConfig, ProbeTarget, ProbeWindow
@@ -46,6 +46,7 @@ class Take:
     servers: dict[str, ServerReport] = field(default_factory=dict)  # by name
     probes: dict[str, ProbeReport] = field(default_factory=dict)  # by host
     backend: BackendReport | None = None
+    balancer: BalancerReport | None = None
     fault: FaultReport | None = None
     proved: int = 0  # requests that the server answered rightly before the load
     logs: dict[str, str] = field(default_factory=dict)

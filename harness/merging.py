@@ -1,4 +1,4 @@
-"""The reports of several load clients, and of several servers, made one: what one alone would have counted. Pure.
+"""The reports of several load clients, and of several servers, made one: what one alone would have counted, and used. Pure.
 
 Counts add up, and so do histograms, bucket by bucket, as all are in one layout. Nothing is averaged, and nothing is pooled from
 a part: whoever calls has every report, or there is no number.
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from harness.errors import MeasureError
 from harness.raw import BackendReport, ClientReport, ServerMark, ServerReport
+from harness.result import NetworkUse, ServiceUsage
 
 Report = TypeVar("Report", bound=BaseModel)
 
@@ -113,7 +114,7 @@ def _values(key: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 - whatever 
         return _by_place(key, values)
     if isinstance(first, Mapping):
         return _by_name(values)
-    return None if any(value is None for value in values) else sum(values)
+    return _sum_if_known(values)
 
 
 def _by_place(key: str, values: Sequence[Sequence[Any]]) -> list[Any]:
@@ -136,3 +137,55 @@ def _by_name(values: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
             else:
                 total[name] = (known or 0) + count
     return total
+
+
+def merged_usages(usages: Sequence[ServiceUsage], cores: int, *, one_network: bool) -> ServiceUsage | None:
+    """What several services used, as if they were one; None of none, and what is of one alone as it is.
+
+    Amounts add up, over the first one's interval. Of what has no sum (open files, time held back by a quota) it is that of whoever is
+    worst off. Limits and looks at memory are each one's own, and are not told of the whole.
+
+    Args:
+        usages: of the services.
+        cores: that they have together.
+        one_network: whether they share a network namespace, whose counters are then each one's.
+    """
+    if len(usages) < 2:
+        return usages[0] if usages else None
+    interval_s = usages[0].interval_s
+    fullest = max(usages, key=lambda usage: (usage.fullest_descriptors or 0) / (usage.descriptor_limit or 1))
+    delays = [usage.run_delay_share * usage.cores for usage in usages if usage.run_delay_share is not None]
+    held_back = [usage.throttled_s for usage in usages if usage.throttled_s is not None]
+    open_files = [usage.descriptors for usage in usages if usage.descriptors is not None]
+    summed = ["memory_bytes", "voluntary_switches_per_s", "involuntary_switches_per_s", "minor_faults_per_s"]
+    summed += ["major_faults_per_s", "memory_limit_hits", "oom_kills"]
+    return ServiceUsage(
+        interval_s=interval_s,
+        cores=cores,
+        cpu_user_s=interval_s * sum(usage.cpu_user_s / usage.interval_s for usage in usages),
+        cpu_system_s=interval_s * sum(usage.cpu_system_s / usage.interval_s for usage in usages),
+        processes=sum(usage.processes for usage in usages),
+        threads=sum(usage.threads for usage in usages),
+        throttled_s=max(held_back, default=None),
+        descriptors=max(open_files, default=None),
+        fullest_descriptors=fullest.fullest_descriptors,
+        descriptor_limit=fullest.descriptor_limit,
+        run_delay_share=sum(delays) / cores if len(delays) == len(usages) else None,
+        network=_networks([usage.network for usage in usages if usage.network is not None], one_network=one_network),
+        **{name: _sum_if_known([getattr(usage, name) for usage in usages]) for name in summed},
+    )
+
+
+def _networks(uses: Sequence[NetworkUse], *, one_network: bool) -> NetworkUse | None:
+    """That of the fullest listen queue, which is each service's own; counters of namespaces apart add up."""
+    if not uses:
+        return None
+    fullest = max(uses, key=lambda use: (use.accept_queue_waiting or 0.0, use.accept_queue or 0.0))
+    if one_network:
+        return fullest
+    counters = ("listen_overflows", "listen_drops", "syn_drops", "syn_cookies", "retransmits", "time_wait")
+    return fullest.model_copy(update={name: sum(getattr(use, name) for use in uses) for name in counters})
+
+
+def _sum_if_known(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a number, or None
+    return None if any(value is None for value in values) else sum(values)

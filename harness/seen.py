@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from harness.backend import CORES as BACKEND_CORES
+from harness.histogram import percentiles
 from harness.judging.evidence import Evidence
 from harness.measure import Job, Take
-from harness.merging import merged_servers, shifted
+from harness.merging import merged_servers, merged_usages, shifted
 from harness.raw import ClientReport
-from harness.readings import cpu_utilisation
-from harness.result import CoreLoad, ServiceUsage, Side
+from harness.readings import censored, cpu_utilisation
+from harness.result import ClientShare, CoreLoad, HostUse, ServiceUsage, Side
 from harness.spec.catalogue import workers_of
 from harness.spec.model import Model
 from harness.usage import client_usage, core_loads, usage_of
+
+SHARE_PERCENTILES = {"p50": 50.0, "p99": 99.0}
+"""Of each client's response times: kept for seeing whether they agree."""
 
 
 def looked_at(job: Job, take: Take) -> tuple[dict[str, ServiceUsage], dict[Side, CoreLoad]]:
@@ -25,11 +29,13 @@ def looked_at(job: Job, take: Take) -> tuple[dict[str, ServiceUsage], dict[Side,
     }
     backends = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in placement.backends]
     found["backend"] = busiest([usage for usage in backends if usage is not None])
+    if (balancer := placement.balancer) is not None:
+        found["balancer"] = usage_of(take.probes[balancer.host], balancer.name, trial.balancing.cores, None)
     first = placement.clients[0]
     there = shifted(take.client, job.fleet[first.host].clock.offset_ns)
     found["client"] = client_usage(take.probes[first.host], there, sum(len(one.cores) for one in placement.clients))
     usage = {name: used for name, used in found.items() if used is not None}
-    return usage, busiest_cores(job, take, take.client)
+    return usage, busiest_cores(cores_by_host(job, take))
 
 
 def busiest(usages: Sequence[ServiceUsage]) -> ServiceUsage | None:
@@ -37,14 +43,25 @@ def busiest(usages: Sequence[ServiceUsage]) -> ServiceUsage | None:
     return max(usages, key=cpu_utilisation, default=None)
 
 
-def busiest_cores(job: Job, take: Take, client: ClientReport) -> dict[Side, CoreLoad]:
-    """Of each side, the cores of the host where they were busiest."""
-    placement, found = job.placement, dict[Side, CoreLoad]()
-    loading = {placed.host for placed in placement.clients}  # elsewhere the client's side is the probe alone
+def cores_by_host(job: Job, take: Take) -> dict[str, dict[Side, CoreLoad]]:
+    """How busy the cores of each side were, host by host; of the client's only where load clients ran."""
+    if take.client is None:
+        return {}
+    loading = {placed.host for placed in job.placement.clients}  # elsewhere the client's side is the probe alone
+    found: dict[str, dict[Side, CoreLoad]] = {}
     for host, probe in take.probes.items():
-        there = shifted(client, job.fleet[host].clock.offset_ns)
-        for side, load in core_loads(probe.host, there, placement.sides[host]).items():
-            if (side != "client" or host in loading) and (side not in found or load.busy > found[side].busy):
+        there = shifted(take.client, job.fleet[host].clock.offset_ns)
+        loads = core_loads(probe.host, there, job.placement.sides[host])
+        found[host] = {side: load for side, load in loads.items() if side != "client" or host in loading}
+    return found
+
+
+def busiest_cores(by_host: Mapping[str, Mapping[Side, CoreLoad]]) -> dict[Side, CoreLoad]:
+    """Of each side, the cores of the host where they were busiest."""
+    found: dict[Side, CoreLoad] = {}
+    for loads in by_host.values():
+        for side, load in loads.items():
+            if side not in found or load.busy > found[side].busy:
                 found[side] = load
     return found
 
@@ -62,20 +79,101 @@ def evidence_of(
         cores: of each side.
     """
     assert take.client is not None  # noqa: S101 - whoever asks has looked
+    placed = job.placement.servers
+    workers = workers_of(model, job.trial.options) if model else None
     return Evidence(
         trial=take.measured or job.trial,
         concurrency=model.concurrency if model else None,
-        workers=workers_of(model, job.trial.options) if model else None,
+        workers=None if workers is None else workers * max(1, len(placed)),
         client=take.client,
-        server=merged_servers(take.servers),
+        # A part of the servers' counts is no count of what all of them answered.
+        server=merged_servers(take.servers) if len(take.servers) == len(placed) else None,
         proving_requests=take.proved,
-        usage=busiest([usage[placed.name] for placed in job.placement.servers if placed.name in usage]),
+        usage=_servers_as_one(job, take, usage),
+        each={one.name: usage[one.name] for one in placed if one.name in usage} if len(placed) > 1 else {},
         client_usage=usage.get("client"),
         cores=cores,
         backend=take.backend,
         backend_usage=usage.get("backend"),
+        balancer=take.balancer,
+        balancer_usage=usage.get("balancer"),
+        shares=take.shares,
         fault=take.fault,
         earlier_ok=take.earlier_ok,
         earlier_unknown=take.earlier_unknown,
         searched=take.capacity is not None and take.capacity.ended != "client gave out",
     )
+
+
+def _servers_as_one(job: Job, take: Take, usage: Mapping[str, ServiceUsage]) -> ServiceUsage | None:
+    """What the servers used together, on the host where their cores were busiest: those whose load is in the record."""
+    placed, by_host = job.placement.servers, cores_by_host(job, take)
+    if len(placed) == 1:
+        return usage.get(placed[0].name)
+    found: list[tuple[float, ServiceUsage]] = []
+    for host in dict.fromkeys(one.host for one in placed):
+        there = [usage[one.name] for one in placed if one.host == host and one.name in usage]
+        cpus = {cpu for one in placed if one.host == host for cpu in one.cores}
+        given = len(cpus) or sum(one.cores for one in there)
+        pooled = merged_usages(there, given, one_network=job.trial.network == "host")
+        if pooled is not None:
+            load = by_host.get(host, {}).get("server")
+            found.append((cpu_utilisation(pooled) if load is None else load.busy, pooled))
+    return max(found, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
+def client_shares(job: Job, take: Take) -> tuple[ClientShare, ...]:
+    """The part of each of several load clients; none of one alone."""
+    if take.client is None or len(take.shares) < 2:
+        return ()
+    begun_ns = min(share.start_ns for share in take.shares)
+    return tuple(
+        ClientShare(
+            host=placed.host,
+            processes=placed.plan.processes,
+            connections=placed.connections,
+            intended=share.intended,
+            ok=share.ok,
+            errors=sum(share.errors.values()),
+            start_late_ns=share.start_ns - begun_ns,
+            percentiles_us=_percentiles_us(share),
+        )
+        for placed, share in zip(job.placement.clients, take.shares, strict=True)
+    )
+
+
+def _percentiles_us(share: ClientReport) -> dict[str, float | None]:
+    found_ns = percentiles(
+        share.histograms.get("response", {}), list(SHARE_PERCENTILES.values()), censored("response", share)
+    )
+    return {
+        name: None if value is None else value / 1e3 for name, value in zip(SHARE_PERCENTILES, found_ns, strict=True)
+    }
+
+
+def host_uses(job: Job, take: Take, boots: Mapping[str, str], moved_ns: Mapping[str, int]) -> dict[str, HostUse]:
+    """What ran on each host of an inventory, and how well its clock was known; nothing where all ran on this machine.
+
+    Args:
+        job: the trial, placed.
+        take: what it has brought.
+        boots: boot id of each host.
+        moved_ns: by how much the offset of a host's clock was another one after the trial, where that was measured.
+    """
+    fleet, placement = job.fleet, job.placement
+    if all(fleet[host].here for host in placement.hosts):
+        return {}
+    services = [*placement.servers, *placement.backends.values(), *placement.clients]
+    services += [placement.balancer] if placement.balancer is not None else []
+    by_host = cores_by_host(job, take)
+    return {
+        host: HostUse(
+            boot_id=boots[host],
+            services=tuple(placed.name for placed in services if placed.host == host),
+            clock_offset_ns=fleet[host].clock.offset_ns,
+            clock_error_ns=fleet[host].clock.error_ns,
+            clock_moved_ns=moved_ns.get(host),
+            cores=by_host.get(host, {}),
+        )
+        for host in placement.hosts
+    }

@@ -23,7 +23,7 @@ from harness.placement import Placed
 from harness.plan import PlannedTrial
 from harness.result import TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
-from harness.seen import evidence_of, looked_at
+from harness.seen import client_shares, evidence_of, looked_at
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
@@ -77,6 +77,8 @@ def run_trial(
         servers=take.servers,
         backend=take.backend,
         fault=take.fault,
+        balancer=take.balancer,
+        client_shares=client_shares(job, take),
         notes=tuple(take.notes),
         **_judgement(job, take, stage, trouble),
     )

@@ -23,9 +23,15 @@ class ServerPart:
     down_s: float | None
 
 
+def servers_of(result: TrialResult) -> list[str]:
+    """The names of a trial's servers: `server`; of several `server-1`, `server-2`, …."""
+    count = result.trial.servers
+    return ["server"] if count == 1 else [f"server-{at}" for at in range(1, count + 1)]
+
+
 def parts_of(result: TrialResult) -> tuple[ServerPart, ...]:
     """The servers of a trial that has several, in their order; none of a trial with one."""
-    names = [f"server-{at}" for at in range(1, result.trial.servers + 1)]
+    names = servers_of(result)
     if len(names) < 2 or result.client is None:
         return ()
     rates = {name: _rate(result, name) for name in names}
@@ -33,6 +39,18 @@ def parts_of(result: TrialResult) -> tuple[ServerPart, ...]:
     total = sum(known) if len(known) == len(names) else 0.0
     hosts = {service: host for host, use in result.hosts.items() for service in use.services}
     return tuple(_part(result, name, hosts.get(name, ""), rates[name], total) for name in names)
+
+
+def imbalance(result: TrialResult) -> float | None:
+    """Requests a second of the server that had most, over the mean of all; 1: all had the same. None of one alone.
+
+    None as well where one of them is not known, or all of them had nothing.
+    """
+    rates = [part.rate_rps for part in parts_of(result)]
+    known = [rate for rate in rates if rate is not None]
+    if not known or len(known) < len(rates) or not sum(known):
+        return None
+    return max(known) * len(known) / sum(known)
 
 
 def _part(result: TrialResult, name: str, host: str, rate_rps: float | None, total: float) -> ServerPart:

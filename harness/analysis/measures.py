@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from harness import ledger, readings
+from harness.analysis.breakdown import imbalance, servers_of
 from harness.histogram import percentiles
+from harness.merging import merged_servers, merged_usages
 from harness.raw import ClientReport, HistogramName, ServerReport
 from harness.result import Capacity, ServiceUsage, TrialResult
 from harness.spec.metrics import METRICS
@@ -26,17 +28,28 @@ def measure(result: TrialResult) -> Values:
     if result.client is None:
         return values
     values |= _of_client(result.client) | _percentiles(result.client)
-    server = result.servers.get("server")
-    if (usage := result.usage.get("server")) is not None:
+    server, usage = _servers_as_one(result)
+    if usage is not None:
         values |= _of_server(usage, result.client, server)
         if result.trial.handler.fault != "none":  # what is held after it, and what leaks, is no price of a connection
             values |= dict.fromkeys(("memory_per_connection_bytes", "cgroup_bytes_per_connection"))
     renewed = result.trial.load.lifetime == "per-request"
     values |= ledger.costs(usage, result.client, server, renewed=renewed)
     values["connection_gini"] = ledger.connection_gini(server)
+    values["imbalance"] = imbalance(result)
     if (terms := readings.little(result.client, server)) is not None:
         values["throughput_times_response"] = terms.product
     return values
+
+
+def _servers_as_one(result: TrialResult) -> tuple[ServerReport | None, ServiceUsage | None]:
+    """What the servers counted and used together; None where one of several did not tell."""
+    names = servers_of(result)
+    usages = [result.usage[name] for name in names if name in result.usage]
+    cores = sum(usage.cores for usage in usages)
+    usage = merged_usages(usages, cores, one_network=result.trial.network == "host")
+    complete = len(result.servers) == len(names)
+    return merged_servers(result.servers) if complete else None, usage if len(usages) == len(names) else None
 
 
 def _ratio(part: float | None, whole: float) -> float | None:

@@ -1,12 +1,12 @@
 """What a trial is judged by: the reports, and the shares and rates that the rules speak of. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness import readings
 from harness.histogram import bounds_of, percentile
-from harness.raw import BackendReport, ClientReport, FaultReport, ServerReport
+from harness.raw import BackendReport, BalancerReport, ClientReport, FaultReport, ServerReport
 from harness.result import CoreLoad, NetworkUse, ServiceUsage, Side
 from harness.spec.experiment import Trial
 
@@ -34,19 +34,27 @@ STALL_S = 0.5
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything a judgement rests on. What is not known of a server (a foreign one) is None or absent."""
+    """Everything a judgement rests on. What is not known of a server (a foreign one) is None or absent.
+
+    Several servers are one here: what they counted, their workers and what they used are sums, the latter over the host on which
+    they were busiest. What is each server's own wall, its memory, its files, a core of its own, is looked up in `each`.
+    """
 
     trial: Trial
     concurrency: Literal["unbounded", "workers"] | None
     client: ClientReport
-    server: ServerReport | None = None
+    server: ServerReport | None = None  # None as well where one of several left no report
     proving_requests: int = 0  # answered to the harness: the proof that the service is right, and what sets a fault off
     usage: ServiceUsage | None = None  # the server's
+    each: Mapping[str, ServiceUsage] = field(default_factory=dict)  # of several servers, one by one
     client_usage: ServiceUsage | None = None  # the load client's
     cores: Mapping[Side, CoreLoad] | None = None
-    workers: int | None = None  # where their number is fixed and known
+    workers: int | None = None  # of all servers, where their number is fixed and known
     backend: BackendReport | None = None
     backend_usage: ServiceUsage | None = None
+    balancer: BalancerReport | None = None  # not before the servers' end
+    balancer_usage: ServiceUsage | None = None
+    shares: Sequence[ClientReport] = ()  # of each of several load clients; `client` is all of them together
     fault: FaultReport | None = None  # what was set off
     earlier_ok: int = 0  # right answers of earlier loads on the same server: the steps of a search for capacity
     earlier_unknown: int = 0  # and their requests of unknown fate
@@ -80,10 +88,19 @@ class Evidence:
         if self.usage is None:
             return False
         own, load = self.server_cpu_share / self.usable_cores, self.server_cores
-        if own >= BUSY:
+        if own >= BUSY or self.fullest_server is not None:
             return True
         full = load is not None and load.busy >= 1 - IDLE
         return full and own >= BUSY - OTHERS
+
+    @property
+    def fullest_server(self) -> str | None:
+        """Of several servers, the busiest one that used up the CPU it can have; None where none did."""
+        shares = {
+            name: readings.cpu_share(one) / min(one.cores, max(1, one.threads)) for name, one in self.each.items()
+        }
+        name = max(shares, key=shares.__getitem__, default=None)
+        return name if name is not None and shares[name] >= BUSY else None
 
     @property
     def throttled(self) -> bool:
@@ -206,22 +223,11 @@ class Evidence:
         return f"it came {late_s:.1f} s after the window" if late_s > 0 else None
 
     @property
-    def backend_beside_client(self) -> bool:
-        """Whether there is a backend without a core of its own."""
-        return self.trial.handler.backend.delay is not None and "backend" not in (self.cores or {})
-
-    @property
-    def backend_busy(self) -> float:
-        """CPU that the backend used over that of its core."""
-        return 0.0 if self.backend_usage is None else readings.cpu_utilisation(self.backend_usage)
-
-    @property
-    def backend_saturated(self) -> bool:
-        """Whether the backend used up its core, or most of the one that it and the client used up together."""
-        if not self.backend_beside_client:
-            return self.backend_busy >= BUSY
-        client = readings.client_utilisation(self.client)
-        return self.backend_busy + client >= BUSY and self.backend_busy > client
+    def fault_asked(self) -> str | None:
+        """What the trial breaks on purpose; None where nothing."""
+        if self.trial.handler.fault != "none":
+            return self.trial.handler.fault
+        return ", ".join(dict.fromkeys(fault.do for fault in self.trial.faults)) or None
 
     @property
     def waiting_for_backend(self) -> float | None:

@@ -3,6 +3,7 @@
 The rules are those of docs/method.md ("Checks" and "Who gave out").
 """
 
+from harness.judging.beside import backend_saturated
 from harness.judging.checks import all_checks
 from harness.judging.culprits import CLIENT_TOO_SLOW, MEASURED_WITH, who_gave_out
 from harness.judging.evidence import Evidence
@@ -30,7 +31,7 @@ def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | 
 def measured_with(verdict: Verdict, evidence: Evidence) -> str | None:
     """Who gave out, if it is what the server is measured with; such a trial says nothing about the server."""
     if verdict.limited_by == "backend":
-        return "backend" if evidence.backend_saturated else None
+        return "backend" if backend_saturated(evidence) else None
     if evidence.searched and verdict.limited_by in CLIENT_TOO_SLOW:
         return None
     return MEASURED_WITH.get(verdict.limited_by)

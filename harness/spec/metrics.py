@@ -148,6 +148,14 @@ _ALL: tuple[Metric, ...] = (
         summary=True,
     ),
     Metric(
+        "imbalance",
+        "Imbalance of the servers",
+        "count",
+        "lower",
+        "Requests of the server that had most of them in the window, over the mean of all servers: 1 where all had the same, their number where one had all. By the servers' own counts, else by the balancer's, else by the clients'; of one server there is none.",
+        summary=True,
+    ),
+    Metric(
         "descriptors",
         "Open descriptors",
         "count",

@@ -290,3 +290,16 @@ def test_a_late_client_does_not_hide_what_gave_out_above_the_capacity(tmp_path: 
     late, clear = (row[3] for row in rows.table.rows)
     assert (late.text, late.small) == ("worker pool", "in 1 of 2 steps; client lag in 1")
     assert (clear.text, clear.small) == ("worker pool", "")
+
+
+@pytest.mark.parametrize(("crooked", "shown"), [(1.0, "1.33"), (0.0, "1")])
+def test_imbalance_is_the_busiest_servers_requests_over_the_mean(
+    study_of: Callable[[Shape], Study], crooked: float, shown: str
+) -> None:
+    """With `crooked` 1 the first of two servers has twice the requests of the second: 2/3 of all, and the mean is 1/2."""
+    study = study_of(cluster(factors={"servers": ("1", "2")}, crooked=crooked))
+    table = section(study, "scaling")
+    assert table is not None
+    assert table.table is not None
+    at = [column.title for column in table.table.columns].index("Imbalance")
+    assert [row[at] for row in texts(table)] == ["–", shown]

@@ -7,9 +7,10 @@ import pytest
 
 from client.books.merge import merge
 from harness.errors import MeasureError
-from harness.merging import merged_backends, merged_clients, merged_servers, shifted
+from harness.merging import merged_backends, merged_clients, merged_servers, merged_usages, shifted
 from harness.raw import BackendReport, ClientReport, ServerReport
-from tests.run.records import client_report, mark, server_report
+from harness.result import NetworkUse
+from tests.run.records import client_report, mark, server_report, usage
 
 PHASE: dict[str, Any] = {
     "from_ns": 1_000_000_000,
@@ -116,3 +117,35 @@ def test_backends_add_up_bucket_by_bucket() -> None:
         requests=4, answers=3, connections=2, cpu_user_s=1.0, cpu_system_s=0.5, delays_ns={5: 3, 9: 1}
     )
     assert merged_backends([]) is None
+
+
+def test_what_several_servers_used_is_the_sum_at_one_pace_and_the_worst_of_what_has_none() -> None:
+    one = usage(0.5, run_delay_share=0.2, descriptors=10, fullest_descriptors=90, descriptor_limit=100, throttled_s=0.1)
+    other = usage(
+        0.5, interval_s=1.0, cores=2, descriptors=30, fullest_descriptors=100, descriptor_limit=400, oom_kills=1
+    )
+    both = merged_usages([one, other], 3, one_network=True)
+    assert both is not None
+    assert (both.interval_s, both.cores, both.cpu_user_s) == (2.0, 3, 1.5)  # 0.25 and 0.5 CPU for 2 s
+    assert (both.processes, both.threads, both.memory_bytes) == (2, 2, 20_000_000)
+    assert (both.fullest_descriptors, both.descriptor_limit, both.descriptors) == (90, 100, 30)
+    assert both.throttled_s == 0.1
+    assert (both.run_delay_share, both.oom_kills) == (None, None)  # one of them is not known
+
+
+@pytest.mark.parametrize(("one_network", "overflows"), [(True, 3), (False, 5)])
+def test_counters_of_a_network_that_servers_share_are_not_added_up(one_network: bool, overflows: int) -> None:
+    counters = dict.fromkeys(("listen_drops", "syn_drops", "syn_cookies", "retransmits", "time_wait"), 0)
+    fields: dict[str, Any] = {"interval_s": 2.0, **counters, "accept_queue_most": 1, "accept_queue_limit": 128}
+    fields |= {"accept_queue": 0.5, "link_share": None}
+    quiet = NetworkUse(**fields, listen_overflows=2, accept_queue_waiting=0.1)
+    queued = NetworkUse(**fields, listen_overflows=3, accept_queue_waiting=0.9)
+    both = merged_usages([usage(network=quiet), usage(network=queued)], 2, one_network=one_network)
+    assert both is not None
+    assert both.network is not None
+    assert (both.network.accept_queue_waiting, both.network.listen_overflows) == (0.9, overflows)
+
+
+def test_what_one_server_used_stays_as_it_is() -> None:
+    assert merged_usages([usage(0.7)], 4, one_network=True) == usage(0.7)
+    assert merged_usages([], 1, one_network=True) is None

@@ -15,7 +15,8 @@ CHANCE = 4.0
 
 def littles_law(evidence: Evidence) -> Check:
     """Requests in flight are throughput times time in system; with think times, so are connections."""
-    terms = readings.little(evidence.client, evidence.server)
+    # Checks of the servers by requests are in their own count, and not in the client's.
+    terms = readings.little(evidence.client, None if _health_checks(evidence) else evidence.server)
     if terms is None:
         return Check(name="littles-law", passed=None, detail="no request was answered in the window")
     # What is in flight at an edge lies in the integral with a part of its time only, and in R with all or none.
@@ -41,15 +42,30 @@ def littles_law(evidence: Evidence) -> Check:
 
 
 def server_count(evidence: Evidence) -> Check:
-    """The server's own count over its whole life lies between the client's answers and these plus those of unknown fate."""
+    """The servers' own count over their whole life lies between the client's answers and these plus those of unknown fate.
+
+    A balancer's health checks by request are counted by the servers alone: there may be as many as it can have made.
+    """
     if evidence.server is None or evidence.server.requests is None:
-        return Check(name="server-count", passed=None, detail="this server's counts are not checkable")
+        several = evidence.trial.servers > 1
+        whose = "not every server's counts are known" if several else "this server's counts are not checkable"
+        return Check(name="server-count", passed=None, detail=whose)
     client, counted = evidence.client, evidence.server.requests - evidence.proving_requests
     answered = client.life_ok + evidence.earlier_ok
-    unknown = client.life_unknown + evidence.earlier_unknown
+    unknown, checks = client.life_unknown + evidence.earlier_unknown, _health_checks(evidence)
+    who = "the server" if evidence.trial.servers == 1 else f"the {evidence.trial.servers} servers"
     return Check(
         name="server-count",
-        passed=answered <= counted <= answered + unknown,
-        detail=f"the server counted {counted} requests, the client {answered} answers"
-        + (f" and {unknown} of unknown fate" if unknown else ""),
+        passed=answered <= counted <= answered + unknown + checks,
+        detail=f"{who} counted {counted} requests, the client {answered} answers"
+        + (f" and {unknown} of unknown fate" if unknown else "")
+        + (f"; up to {checks} were the balancer's health checks" if checks else ""),
     )
+
+
+def _health_checks(evidence: Evidence) -> int:
+    """Most requests that the servers answered to a balancer's own checks; those by a connect are none."""
+    trial, balancer = evidence.trial, evidence.balancer
+    check = trial.balancing.check
+    by_request = check == "http" or (check == "auto" and trial.balancer == "haproxy-http")
+    return balancer.checks_most * trial.servers if balancer is not None and by_request else 0

@@ -1,6 +1,7 @@
 """Whether server and client had their cores to themselves."""
 
 from harness import readings
+from harness.judging.beside import backend_beside_client, balancer_beside_client
 from harness.judging.evidence import OTHERS, Evidence
 from harness.result import Check
 
@@ -21,6 +22,8 @@ def apart(evidence: Evidence) -> Check:
         return Check(name="apart", passed=None, detail="the cores were not watched")
     shared = set(loads["server"].cpus) & set(loads["client"].cpus)
     detail = "server and client shared their CPU" if shared else "server and client had cores of their own"
-    if evidence.backend_beside_client:
+    if backend_beside_client(evidence):
         detail += "; the backend shared the client's"
+    if balancer_beside_client(evidence):
+        detail += "; the balancer shared the client's"
     return Check(name="apart", passed=not shared, detail=detail)

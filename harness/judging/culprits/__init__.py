@@ -5,7 +5,8 @@ The rules themselves lie beside, by whose wall it is; docs/method.md has the sam
 
 from collections.abc import Callable, Iterator
 
-from harness.judging.culprits import answers, client, cpu, kernel, pool
+from harness.judging.beside import backend_beside_client, balancer_beside_client
+from harness.judging.culprits import answers, balancer, client, cpu, kernel, pool
 from harness.judging.culprits.words import cpu_of_both, growth_of
 from harness.judging.evidence import Evidence
 from harness.result import Culprit, Suspect, Verdict
@@ -30,8 +31,11 @@ ORDER: tuple[tuple[Culprit, Rule], ...] = (
     ("worker pool", pool.waits_for_backend),
     ("worker pool", pool.queue_before_idle_server),
     ("listen queue", kernel.listen_queue_of_idle_server),
+    # What waits in front of servers that have room is held up by whoever stands between.
+    ("balancer", balancer.limit),
     # What the server is measured with: CPU only where the server itself had some left; a late load is another load.
     ("backend", client.backend_cpu),
+    ("balancer", balancer.cpu),
     ("client cpu", client.cpu),
     ("client lag", client.lag),
     # CPU that the server was given and did not get: its own use then looks small.
@@ -70,9 +74,14 @@ def who_gave_out(evidence: Evidence) -> Verdict:
     said = [first.evidence]
     if (growth := growth_of(evidence)) is not None:
         said.append(growth)
-    if evidence.backend_beside_client and first.limited_by != "worker pool":
-        said.append("the backend had no core of its own: no absolute capacity")
+    if first.limited_by != "worker pool":
+        said += [f"the {who} had no core of its own: no absolute capacity" for who in _beside_client(evidence)]
     return Verdict(limited_by=first.limited_by, evidence="; ".join(said), also=tuple(held[1:]))
+
+
+def _beside_client(evidence: Evidence) -> list[str]:
+    there = {"backend": backend_beside_client(evidence), "balancer": balancer_beside_client(evidence)}
+    return [who for who, beside in there.items() if beside]
 
 
 def _suspects(evidence: Evidence) -> Iterator[Suspect]:

@@ -12,11 +12,11 @@ LATE = ("timeout", "unsent", "connect-timeout")
 
 def fault_stopped_it(evidence: Evidence) -> str | None:
     """A fault that was asked for, and that the server did not survive, or that stopped it altogether."""
-    fault, slices = evidence.trial.handler.fault, evidence.client.per_100ms
+    fault, slices = evidence.fault_asked, evidence.client.per_100ms
     stall_slices = round(STALL_S * 10)
-    if fault == "none":
+    if fault is None:
         return None
-    if evidence.server is None:
+    if evidence.server is None and evidence.trial.servers == 1:
         said = "the server did not live to report"
     elif len(slices) > stall_slices and not any(slices[-stall_slices:]):
         said = "no answer came any more at the end of the window"
@@ -38,9 +38,8 @@ def backend_fails(evidence: Evidence) -> str | None:
 
 def fault_fails(evidence: Evidence) -> str | None:
     """Requests that failed where a fault was asked for."""
-    if evidence.trial.handler.fault == "none" or not _many(evidence, but=LATE):
-        return None
-    return f"{evidence.trial.handler.fault} was asked for; {evidence.failures}"
+    fault = evidence.fault_asked
+    return None if fault is None or not _many(evidence, but=LATE) else f"{fault} was asked for; {evidence.failures}"
 
 
 def fail_fast(evidence: Evidence) -> str | None:

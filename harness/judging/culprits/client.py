@@ -1,5 +1,6 @@
 """What the server is measured with: the load client, and the backend where there is one."""
 
+from harness.judging.beside import backend_busy, backend_saturated
 from harness.judging.culprits.words import cpu_of_both
 from harness.judging.evidence import BUSY, SEND_LAG_GATE_US, Evidence
 
@@ -31,9 +32,9 @@ def _could_not_ask(evidence: Evidence, kind: str, why: str) -> str | None:
 
 def backend_cpu(evidence: Evidence) -> str | None:
     """The backend used up its core, or most of the one that it shares with the client."""
-    if evidence.saturated or not evidence.backend_saturated:
+    if evidence.saturated or not backend_saturated(evidence):
         return None
-    return f"backend CPU {evidence.backend_busy:.0%} of a core; {cpu_of_both(evidence)}"
+    return f"backend CPU {backend_busy(evidence):.0%} of a core; {cpu_of_both(evidence)}"
 
 
 def cpu(evidence: Evidence) -> str | None:

@@ -1,5 +1,6 @@
 """The server's CPU: used up, or not given to it."""
 
+from harness import readings
 from harness.judging.culprits.words import cpu_of_both
 from harness.judging.evidence import OTHERS, Evidence
 
@@ -46,6 +47,10 @@ def saturated(evidence: Evidence) -> str | None:
     usage = evidence.usage
     if usage is None or not evidence.saturated:
         return None
+    if (name := evidence.fullest_server) is not None:
+        return (
+            f"{name} used {readings.cpu_utilisation(evidence.each[name]):.0%} of its own cores; {cpu_of_both(evidence)}"
+        )
     if evidence.usable_cores < usage.cores:
         threads = "1 thread" if evidence.usable_cores == 1 else f"{evidence.usable_cores} threads"
         return (

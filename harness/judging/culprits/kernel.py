@@ -5,6 +5,7 @@ from harness.histogram import bounds_of
 from harness.judging.culprits.words import bytes_in_words, cpu_of_both, kept_waiting, namespace_of
 from harness.judging.evidence import BUSY, Evidence
 from harness.raw import HistogramName
+from harness.result import ServiceUsage
 
 FULL = 0.95
 """Memory in use over its limit from which running into the limit is no mere page cache being trimmed."""
@@ -29,35 +30,46 @@ LATE = ("timeout", "connect-timeout")
 
 
 def memory(evidence: Evidence) -> str | None:
-    """The kernel killed for memory, or the server stood at its limit and ran into it."""
-    usage = evidence.usage
-    if usage is None:
-        return None
+    """The kernel killed for memory, or a server stood at its limit and ran into it."""
+    return next((said for who, usage in _each(evidence) if (said := _memory(who, usage)) is not None), None)
+
+
+def _memory(who: str, usage: ServiceUsage) -> str | None:
     limit = f"its limit of {bytes_in_words(usage.memory_limit_bytes)}" if usage.memory_limit_bytes else "its limit"
     if usage.oom_kills:
-        return f"the kernel killed {usage.oom_kills} of the server's processes for memory ({limit})"
+        return f"the kernel killed {usage.oom_kills} of {who}'s processes for memory ({limit})"
     used = usage.memory_bytes
     if not usage.memory_limit_hits or not usage.memory_limit_bytes or used is None:
         return None
     if used < FULL * usage.memory_limit_bytes:
         return None
     return (
-        f"the server stood at {used / usage.memory_limit_bytes:.0%} of {limit}, and ran into it"
+        f"{who} stood at {used / usage.memory_limit_bytes:.0%} of {limit}, and ran into it"
         f" {usage.memory_limit_hits:,} times in {usage.interval_s:.1f} s"
     )
 
 
 def open_files(evidence: Evidence) -> str | None:
-    """A process of the server is at its limit of open files, and connections wait."""
-    usage, waiting = evidence.usage, kept_waiting(evidence)
-    if usage is None or usage.fullest_descriptors is None or not usage.descriptor_limit or waiting is None:
+    """A process of a server is at its limit of open files, and connections wait."""
+    waiting = kept_waiting(evidence)
+    if waiting is None:
         return None
-    if usage.fullest_descriptors < NEARLY_ALL * usage.descriptor_limit:
-        return None
-    return (
-        f"a process of the server had {usage.fullest_descriptors:,} of the {usage.descriptor_limit:,} files open that it may"
-        f" (EMFILE), and {waiting}"
-    )
+    for who, usage in _each(evidence):
+        if usage.fullest_descriptors is None or not usage.descriptor_limit:
+            continue
+        if usage.fullest_descriptors >= NEARLY_ALL * usage.descriptor_limit:
+            return (
+                f"a process of {who} had {usage.fullest_descriptors:,} of the {usage.descriptor_limit:,} files open that it"
+                f" may (EMFILE), and {waiting}"
+            )
+    return None
+
+
+def _each(evidence: Evidence) -> list[tuple[str, ServiceUsage]]:
+    """Each server, as a sentence names it: a limit is one server's own."""
+    if evidence.each:
+        return list(evidence.each.items())
+    return [] if evidence.usage is None else [("the server", evidence.usage)]
 
 
 def listen_queue_of_idle_server(evidence: Evidence) -> str | None:

@@ -1,6 +1,7 @@
 """Parts of the sentences that rules have in common."""
 
 from harness import readings
+from harness.judging.beside import balancer_busy
 from harness.judging.evidence import Evidence
 
 CONNECTING = ("connect-timeout", "refused", "reset", "closed")
@@ -8,9 +9,11 @@ CONNECTING = ("connect-timeout", "refused", "reset", "closed")
 
 
 def cpu_of_both(evidence: Evidence) -> str:
-    """How busy server and client were."""
+    """How busy server and client were, and the balancer between them."""
     used = evidence.server_utilisation
-    server = "unknown" if used is None else f"{used:.0%} of its cores"
+    servers = len(evidence.each)
+    whose = "its cores" if servers < 2 else f"the cores of {servers} servers, on the host where these were busiest"
+    server = "unknown" if used is None else f"{used:.0%} of {whose}"
     own = readings.client_utilisation(evidence.client)
     processes = evidence.client.processes
     said = f"client CPU {own:.0%} of " + ("a core (the busiest of its processes)" if len(processes) > 1 else "its core")
@@ -18,6 +21,8 @@ def cpu_of_both(evidence: Evidence) -> str:
         waited = f"it stood ready to run for {evidence.client_busy - own:.0%} more"
         known = processes and processes[0].run_delay_s is not None
         said += f", and {waited}" if known else f", which was {evidence.client_busy:.0%} busy"
+    if evidence.balancer_usage is not None:
+        server += f", balancer CPU {balancer_busy(evidence.balancer_usage):.0%} of its cores"
     return f"server CPU {server}, {said}"
 
 
