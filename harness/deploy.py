@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from signal import SIGTERM, Signals
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -38,6 +39,7 @@ class Reached:
     proving_requests: int  # right answers it gave before the load
     expected: tuple[Expected, ...]  # of each kind of request
     trust: Trust | None = None  # none: it does not speak https
+    addresses: tuple[str, ...] = ()  # host:port of each of several servers that the clients spread over themselves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,13 @@ class Front(Reached):
     servers: tuple[Deployed, ...]
 
     @classmethod
-    def of(cls, servers: Sequence[Deployed]) -> "Front":
-        """Servers with nothing in front of them; the load meets the first by its own address."""
+    def of(cls, servers: Sequence[Deployed], *, direct: bool = False) -> "Front":
+        """Servers with nothing in front of them.
+
+        Args:
+            servers: at least one; the load meets the first by its own address.
+            direct: whether it meets all of them, by theirs: clients spread their connections themselves.
+        """
         first = servers[0]
         return cls(
             url=first.url,
@@ -66,6 +73,7 @@ class Front(Reached):
             expected=first.expected,
             trust=first.trust,
             servers=tuple(servers),
+            addresses=tuple(urlsplit(server.url).netloc for server in servers) if direct else (),
         )
 
 

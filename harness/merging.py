@@ -19,7 +19,7 @@ _AGREED = frozenset(
     {"format", "contract", "start_ns", "window_start_ns", "window_end_ns", "from_ns", "to_ns", "rate_per_s"}
 )
 _LISTED = frozenset({"processes"})  # one behind the other
-_BY_PLACE = frozenset({"per_100ms", "errors_per_100ms", "phases", "mix"})  # the same length everywhere
+_BY_PLACE = frozenset({"per_100ms", "errors_per_100ms", "phases", "mix", "by_server"})  # the same length everywhere
 
 
 def shifted(report: ClientReport, by_ns: int) -> ClientReport:

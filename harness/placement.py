@@ -42,6 +42,7 @@ class PlacedClient(Placed):
     plan: ClientPlan = field(default_factory=ClientPlan)
     connections: int = 1  # of the load's, that are its own
     first_process: int = 0  # its first among those of all clients
+    first_connection: int = 0  # the same of its connections
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,17 @@ def _clients(
         )
         plan = plan_client(part, machine.room) if alone else plan_client(part, machine.room, loopback=False)
         name = "client" if len(hosts) == 1 else f"client-{number + 1}"
-        first = sum(client.plan.processes for client in clients)
-        clients.append(PlacedClient(name, machine.name, sides[machine.name].client, plan, connections, first))
+        clients.append(
+            PlacedClient(
+                name,
+                machine.name,
+                sides[machine.name].client,
+                plan,
+                connections,
+                first_process=sum(client.plan.processes for client in clients),
+                first_connection=sum(client.connections for client in clients),
+            )
+        )
     return tuple(clients)
 
 

@@ -63,6 +63,15 @@ class Growth(Record):
     failure: str | None = Field(description="How that one ended: a kind of error.")
 
 
+class ServerShare(Record):
+    """What a load client had of one of several servers among which it spread its connections."""
+
+    connections: int = Field(description="Of the connections asked for, those that went to it.")
+    completed_in_window: int = Field(description="Right answers from it that arrived within the window.")
+    failed_in_window: int = Field(description="Requests on its connections that were known to have failed within it.")
+    life_ok: int = Field(description="Right answers from it over the whole life.")
+
+
 class ClientReport(Record):
     """What one load client counted; written by images/client (docs/contract/client.md). All times monotonic."""
 
@@ -133,6 +142,10 @@ class ClientReport(Record):
     phases: tuple[Phase, ...] = Field((), description="Several rates: the window part by part.")
     mix: tuple[MixShare, ...] = Field((), description="A mix of requests: kind by kind.")
     growth: Growth | None = Field(None, description="Kind `hold` with growth.")
+    by_server: tuple[ServerShare, ...] = Field(
+        (),
+        description="One by one, where the configuration names several `servers`, in its order; the first is `server-1`.",
+    )
     histograms: dict[HistogramName, dict[int, int]] = Field(
         description="Bucket index: count, ns (harness/histogram.py); over intended times in the window."
     )

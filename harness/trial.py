@@ -132,7 +132,7 @@ def _front_up(job: Job, stage: Stage, iterations_per_us: float, notes: list[str]
         replace(server, name=placed.name, host=placed.host)
         for server, placed in zip(servers, job.placement.servers, strict=True)
     ]
-    return Front.of(named)
+    return Front.of(named, direct=job.trial.balancer == "direct")
 
 
 def _server_up(

@@ -13,7 +13,7 @@ class ServerPart:
 
     name: str
     host: str  # empty: this machine
-    rate_rps: float | None  # requests answered a second (the server's, else the balancer's)
+    rate_rps: float | None  # requests answered a second (the server's, else the balancer's, else the clients')
     share: float | None  # of those of all servers
     connections_per_s: float | None  # taken (the server's, else the balancer's)
     cpu: float | None  # CPU time over its cores' time (the probe's)
@@ -72,7 +72,17 @@ def _part(result: TrialResult, name: str, host: str, rate_rps: float | None, tot
 def _rate(result: TrialResult, name: str) -> float | None:
     report = result.servers.get(name)
     counted = readings.server_rate_rps(report) if report is not None else None
-    return counted if counted is not None else _balanced(result.balancer, name, "requests")
+    if counted is None:
+        counted = _balanced(result.balancer, name, "requests")
+    return _answered(result, name) if counted is None else counted
+
+
+def _answered(result: TrialResult, name: str) -> float | None:
+    """What the clients had of it, where they spread over the servers themselves."""
+    client, names = result.client, servers_of(result)
+    if client is None or len(client.by_server) != len(names):
+        return None
+    return client.by_server[names.index(name)].completed_in_window / readings.window_s(client)
 
 
 def _connections(result: TrialResult, name: str) -> float | None:

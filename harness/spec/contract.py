@@ -91,7 +91,17 @@ class ClientConfig(Record):
     kind: Literal["closed", "open", "hold"] = Field(
         "closed", description="Closed loop, open loop, or an open loop through held connections while new ones come."
     )
+    servers: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        description="Several servers, each as `host:port`: connection number i of the whole load, from 0, goes to number i mod their number, and so do all that follow in its place. None: the URL's. The Host header is the URL's in any case.",
+    )
     connections: int = Field(ge=1, description="Connections held at once.")
+    first_connection: int = Field(
+        0,
+        ge=0,
+        description="Of a load that several clients make together: the number of this one's first connection among all. Its processes number theirs on.",
+    )
     rate_per_s: float | None = Field(
         None, gt=0, description="Requests per second over all connections (kinds `open` and `hold`)."
     )

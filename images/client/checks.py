@@ -6,6 +6,7 @@ from typing import Any, TypeGuard
 
 _SET_BY_CLIENT = frozenset({"host", "content-length", "connection", "transfer-encoding", "expect", "upgrade"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}")
 _DAY_S = 86_400
 
 MOST_KINDS = 32
@@ -38,6 +39,7 @@ def problems(raw: Mapping[str, Any], names: Iterable[str], kind_names: Iterable[
         + _mix_problems(raw, set(kind_names))
         + _expectation_problems(raw)
         + _choice_problems(raw)
+        + _servers_problems(raw)
         + _request_problems(raw)
     )
     return found
@@ -56,6 +58,7 @@ def _number_problems(raw: Mapping[str, Any]) -> list[str]:
         "think_s": (float, 0, _DAY_S),
         "processes": (int, 1, 256),
         "first_process": (int, 0, 65_535),
+        "first_connection": (int, 0, 1 << 30),
         "seed": (int, 0, 1 << 63),
     }
     for key, (kind, low, high) in limits.items():
@@ -154,6 +157,13 @@ def _mix_problems(raw: Mapping[str, Any], known: Set[str]) -> list[str]:
         told += _expectation_problems(kind) + _request_problems(kind)
         found += [f"mix[{number}]: {problem}" for problem in told]
     return found
+
+
+def _servers_problems(raw: Mapping[str, Any]) -> list[str]:
+    servers = raw.get("servers", [])
+    if isinstance(servers, list) and all(isinstance(one, str) and _HOST_AND_PORT.fullmatch(one) for one in servers):
+        return []
+    return [f"`servers` must be a list of addresses with ports, such as 10.0.0.1:8080 or [::1]:8080, is {servers!r}"]
 
 
 def _sendable(path: str) -> bool:

@@ -33,7 +33,9 @@ class Config:
     body_bytes: int = 0
     mix: tuple[Kind, ...] = ()  # none: one kind, of method, headers, body and path of the URL
     kind: Literal["closed", "open", "hold"] = "closed"
+    servers: tuple[str, ...] = ()  # host:port of several servers that connections go to in turn; none: the URL's
     connections: int = 1
+    first_connection: int = 0  # of a load that several clients make together: the number of this one's first among all
     rate_per_s: float | None = None  # open and hold, to a thousandth
     rates_per_s: tuple[float, ...] = ()  # open: several instead, each for an equal part of the window
     shape: Literal["staircase", "ramp"] = "staircase"

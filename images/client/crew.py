@@ -50,7 +50,7 @@ def run(config: Config, folder: Path, work: Work) -> None:
 
 
 def shares(config: Config) -> list[Config]:
-    """Each worker's configuration: its connections, one more for the first ones, and its sources in turn."""
+    """Each worker's configuration: its connections, one more for the first ones, numbered on, and its sources in turn."""
     count, given, begun = config.processes, [], 0
     for number in range(count):
         connections = config.connections // count + (number < config.connections % count)
@@ -60,6 +60,7 @@ def shares(config: Config) -> list[Config]:
                 config,
                 processes=1,
                 connections=connections,
+                first_connection=config.first_connection + begun,
                 sources=config.sources[first:] + config.sources[:first],
                 wait_for_start=True,
             )

@@ -94,18 +94,23 @@ class Run:
 
     def _make_shared(self) -> Shared:
         config, accounts = self._config, self._accounts
-        addresses = self._target.addresses()
+        targets = [self._target.at(server) for server in config.servers] or [self._target]
+        found = [target.addresses() for target in targets]
         tls = Tls(config, self._target.host) if self._target.encrypted else None
         wire, mix = wire_of(config, self._target), None
         if config.mix:
             mix = Mix([kind.weight for kind in config.mix], config.seed, self._share.index)
             accounts.draw_kind = mix.unsent.draw
-        session = wire.session()
+        greets = bool(wire.session().greeting())
         # Kept connections tell by themselves whether anything listens; otherwise, and among several addresses, ask.
-        probed = config.per_request or len(addresses) > 1 or tls is not None or bool(session.greeting())
+        probed = config.per_request or any(len(each) > 1 for each in found) or tls is not None or greets
         return Shared(
             loop=self._loop,
-            address=self._target.reach(tls, session) if probed else addresses[0],
+            addresses=tuple(
+                target.reach(tls, wire.session()) if probed else each[0]
+                for target, each in zip(targets, found, strict=True)
+            ),
+            first_connection=config.first_connection,
             wire=wire,
             mix=mix,
             requests_per_connection=config.requests_per_connection,
@@ -113,7 +118,7 @@ class Run:
             tls=tls,
             ready=self._load.ready,
             sources=self._sources,
-            opened=int(probed),
+            opened=len(targets) if probed else 0,
         )
 
     async def live(self) -> None:

@@ -71,6 +71,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
         "phases": [],
         "mix": [],
         "growth": None,
+        "by_server": [],
         "histograms": {name: {} for name in names},
         **changes,
     }
@@ -105,6 +106,7 @@ def test_every_field_of_a_report_is_merged_and_the_schema_holds() -> None:
     full = a_report(
         phases=[{**phase, "errors": {"reset": 1}, "histograms": {"response": {"9": 1}}}] * 2,
         mix=[{"intended": 1, "ok": 1, "errors": {}, "response": {"8": 1}}],
+        by_server=[{"connections": 2, "completed_in_window": 3, "failed_in_window": 1, "life_ok": 5}] * 2,
         schedule=4,
     )
     assert set(full) == set(ClientReport.model_fields)
@@ -120,6 +122,9 @@ def test_every_field_of_a_report_is_merged_and_the_schema_holds() -> None:
     assert report.phases[0].rate_per_s == 5.0
     assert (report.mix[0].ok, report.mix[0].response) == (3, {8: 3})
     assert (report.per_100ms, report.errors_per_100ms) == ((3, 0, 0), (0, 3, 0))
+    assert [share.model_dump() for share in report.by_server] == [
+        {"connections": 6, "completed_in_window": 9, "failed_in_window": 3, "life_ok": 15}
+    ] * 2
 
 
 def test_what_one_process_does_not_know_nobody_knows() -> None:

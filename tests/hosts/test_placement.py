@@ -60,10 +60,11 @@ def test_client_processes_and_connections_are_dealt_out_and_numbered_through() -
     hosts = [machine("c1", roles=("client",)), machine("c2", roles=("client",)), machine("s", roles=("server",))]
     placement = place(trial(clients=3, load={"connections": 11}), hosts)
     assert [
-        (one.name, one.host, one.plan.processes, one.first_process, one.connections) for one in placement.clients
+        (one.name, one.host, one.plan.processes, one.first_process, one.connections, one.first_connection)
+        for one in placement.clients
     ] == [
-        ("client-1", "c1", 2, 0, 6),
-        ("client-2", "c2", 1, 2, 5),
+        ("client-1", "c1", 2, 0, 6, 0),
+        ("client-2", "c2", 1, 2, 5, 6),
     ]
     assert placement.processes == 3
 

@@ -9,6 +9,7 @@ from client.books import outcome
 from client.books.buckets import Histogram
 from client.books.growth import Growth, merged
 from client.books.records import Log, key_of
+from client.books.spread import Spread
 from client.books.tally import Parts, Tally
 from client.books.totals import Totals, Window
 from client.config import Config
@@ -111,7 +112,14 @@ class Accounts:
         config = self._config
         phases = phases_of(config, window.start_ns)
         self._start_ns = start_ns
-        self._totals = Totals(window, self.slots, asked_for=config.connections, phases=phases, kinds=len(config.mix))
+        self._totals = Totals(
+            window,
+            self.slots,
+            asked_for=config.connections,
+            phases=phases,
+            kinds=len(config.mix),
+            spread=Spread(len(config.servers), config.first_connection, config.connections),
+        )
         if config.open_loop:
             self._schedule = schedule_of(config, self._share, start_ns)
         # Kept connections are opened ahead of the window, so theirs counts whenever it was; see docs/contract.
@@ -155,6 +163,7 @@ class Accounts:
             "phases": self._phases(),
             "mix": [_mix_share(tally) for tally in totals.kinds],
             "growth": self._grown(),
+            "by_server": totals.spread.report(),
             "histograms": {
                 "response": totals.whole.response.sparse(),
                 "service": totals.whole.service.sparse(),

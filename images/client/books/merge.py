@@ -110,6 +110,7 @@ _PHASE = _record(
     }
 )
 _MIX_SHARE = _record({"intended": sum, "ok": sum, "errors": _by_name, "response": _by_bucket})
+_SERVER = _record(dict.fromkeys(("connections", "completed_in_window", "failed_in_window", "life_ok"), sum))
 
 _REPORT: Mapping[str, _Merge] = {
     **dict.fromkeys(("format", "start_ns", "window_start_ns", "window_end_ns"), _same),
@@ -141,6 +142,7 @@ _REPORT: Mapping[str, _Merge] = {
     "processes": _concatenated,
     "phases": _each(_PHASE),
     "mix": _each(_MIX_SHARE),
+    "by_server": _each(_SERVER),
     "growth": _unless_none(growth.merged),
     "histograms": _histograms,
 }

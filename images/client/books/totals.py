@@ -7,6 +7,7 @@ import numpy as np
 
 from client.books import outcome
 from client.books.buckets import Bools, Ints
+from client.books.spread import Spread
 from client.books.tally import Ended, Parts, Tally, apart
 
 _SLICE_NS = 100_000_000  # of the counts over time
@@ -25,7 +26,14 @@ class Totals:
     """Everything counted so far. Slots are numbered 0 … slots-1; slot number `slots` stands for no connection."""
 
     def __init__(
-        self, window: Window, slots: int, *, asked_for: int | None = None, phases: Sequence[int] = (), kinds: int = 0
+        self,
+        window: Window,
+        slots: int,
+        *,
+        asked_for: int | None = None,
+        phases: Sequence[int] = (),
+        kinds: int = 0,
+        spread: Spread | None = None,
     ) -> None:
         """Begin at nothing.
 
@@ -35,6 +43,7 @@ class Totals:
             asked_for: how many of them, the first ones, are the connections asked for; none: all.
             phases: edges of the parts of the window that are counted apart; none where it is one.
             kinds: how many kinds of request are counted apart; 0 where there is one.
+            spread: counts what came of each server, where there are several.
         """
         self.window = window
         self.slots = slots
@@ -44,6 +53,7 @@ class Totals:
         self.phases = [Tally() for _ in range(self.parts.count)]
         self.completed_in_phase: Ints = np.zeros(self.parts.count, np.int64)
         self.kinds = [Tally() for _ in range(kinds)]
+        self.spread = Spread() if spread is None else spread
         self.completed_in_window = 0
         self.residence_ns = 0
         self.life_ok = 0
@@ -113,6 +123,7 @@ class Totals:
         """What is counted over the time of the answer."""
         inside = self._inside(requests.ended)
         self.bytes_received += int(requests.sizes[inside].sum())
+        self.spread.fold(requests, inside, requests.slots < self.slots)
         right = inside & requests.right
         ended = requests.ended[right]
         self.completed_in_window += len(ended)

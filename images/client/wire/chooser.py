@@ -13,7 +13,7 @@ class Chooser(Connection):
     __slots__ = ("_again", "_draws", "_exchange", "_key", "_kind", "_last", "_left", "_number", "_varies")
 
     def __init__(self, number: int, shared: Shared) -> None:
-        super().__init__(shared)
+        super().__init__(number, shared)
         self._number = number
         self._kind = 0
         self._key = key_of(number)

@@ -33,8 +33,8 @@ class Connection(Opening):
         "held",
     )
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(shared)
+    def __init__(self, number: int, shared: Shared) -> None:
+        super().__init__(number, shared)
         self._request = b""  # the one that is out, or was last
         self._request_length = 0
         self._transport: asyncio.Transport | None = None

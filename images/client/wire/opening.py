@@ -24,13 +24,14 @@ _clock = time.monotonic_ns
 class Opening(asyncio.Protocol):
     """At most one open socket, from nothing to where a request can be sent."""
 
-    __slots__ = ("_fd", "_recv", "_send", "_session", "_shared", "_socket", "state")
+    __slots__ = ("_address", "_fd", "_recv", "_send", "_session", "_shared", "_socket", "state")
 
     _recv: Callable[[int], bytes]
     _send: Callable[[bytes | memoryview], int]
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, number: int, shared: Shared) -> None:
         self._shared = shared
+        self._address = shared.address_of(number)
         self._session: Session = shared.wire.session()  # what is said on the socket; a new one for each
         self._socket: socket.socket | None = None
         self._fd = -1
@@ -46,7 +47,7 @@ class Opening(asyncio.Protocol):
 
     def _connect(self, now_ns: int) -> None:
         """Begin to open it; `_opened` or `_fail` follows, perhaps before this returns."""
-        family, address = self._shared.address
+        family, address = self._address
         self.state = CONNECTING
         try:
             made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +45,24 @@ class Target:
         if not path.isascii() or not path.isprintable() or " " in path:
             raise CannotRunError(f"url {url!r}: percent-encode the path; it goes over the wire as it stands")
         return cls(host, port, path, parts.scheme, family)
+
+    def at(self, server: str) -> "Target":
+        """The same of another server.
+
+        Args:
+            server: its host and port, as in `10.0.0.1:8080`.
+
+        Raises:
+            CannotRunError: its port is none.
+        """
+        try:
+            parts = urlsplit(f"//{server}")
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise CannotRunError(f"servers: {server!r}: {error}") from error
+        if not host or not port:
+            raise CannotRunError(f"servers: {server!r}: must be a host and a port, such as 10.0.0.1:8080")
+        return replace(self, host=host, port=port)
 
     @property
     def encrypted(self) -> bool:
