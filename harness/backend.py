@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from signal import SIGTERM
 
-from harness.deploy import STOP_DEADLINE_S, fetch_record, free_port, open_files_for, running
+from harness.deploy import STOP_DEADLINE_S, fetch_record, open_files_for, running
 from harness.errors import DeployError
+from harness.fleet import Site
+from harness.hosts.connection import Dial
+from harness.ports import LOOPBACK
 from harness.proof import START_DEADLINE_S, longest_answer_s
 from harness.raw import BackendReport
-from harness.runtime.base import Runtime, Service, ServiceSpec
+from harness.runtime.base import Service, ServiceSpec
 from harness.spec.contract import BackendAddress, BackendConfig
 from harness.spec.experiment import Trial
 
@@ -30,12 +33,12 @@ class BackendUp:
 
 @contextlib.contextmanager
 def backend_up(
-    runtime: Runtime, name: str, trial: Trial, cores: Sequence[int], notes: list[str]
+    site: Site, name: str, trial: Trial, cores: Sequence[int], notes: list[str]
 ) -> Iterator[BackendUp | None]:
     """A trial's backend, answering; removed on the way out. None where the trial has none.
 
     Args:
-        runtime: where it runs.
+        site: where it runs.
         name: of the trial; the same trial gets the same delays in every run.
         trial: what is asked for.
         cores: CPUs that it runs on.
@@ -44,7 +47,8 @@ def backend_up(
     Raises:
         DeployError: it does not start, or does not answer rightly.
     """
-    config = backend_config(trial, free_port() if trial.network == "host" else 8080, zlib.crc32(name.encode()))
+    port, host = site.ports.next() if trial.network == "host" else 8080, site.listening_address(trial.network)
+    config = backend_config(trial, port, zlib.crc32(name.encode()), host)
     if config is None:
         yield None
         return
@@ -58,19 +62,19 @@ def backend_up(
         open_files=open_files_for(trial.load.connections),
         port=config.port,
     )
-    with running(runtime, spec, notes) as service:
-        _prove(service, config, longest_answer_s(trial.handler.backend))
+    with running(site.runtime, spec, notes) as service:
+        _prove(service, config, longest_answer_s(trial.handler.backend), site.dial)
         # A request whose backend takes longer than this has timed out itself.
         yield BackendUp(service, BackendAddress(host=service.address, port=config.port, timeout_s=trial.load.timeout.s))
 
 
-def backend_config(trial: Trial, port: int, seed: int) -> BackendConfig | None:
+def backend_config(trial: Trial, port: int, seed: int, host: str = LOOPBACK) -> BackendConfig | None:
     """The configuration that the image contract gives to a backend; None where the trial has none."""
     backend = trial.handler.backend
     if backend.delay is None:
         return None
     return BackendConfig(
-        host="127.0.0.1" if trial.network == "host" else "0.0.0.0",  # noqa: S104 - inside its own network namespace
+        host=host,
         port=port,
         body_bytes=backend.body.bytes,
         distribution=backend.distribution,
@@ -95,12 +99,12 @@ def stop_backend(backend: BackendUp) -> BackendReport:
     return fetch_record(service, "exit.json", BackendReport)
 
 
-def _prove(service: Service, config: BackendConfig, answer_s: float) -> None:
+def _prove(service: Service, config: BackendConfig, answer_s: float, dial: Dial | None) -> None:
     """Ask until it answers, then judge the answer."""
     deadline_s = time.monotonic() + START_DEADLINE_S + answer_s
     while True:
         try:
-            status, size = _ask(service.address, config.port, 2.0 + answer_s)
+            status, size = _ask(service.address, config.port, 2.0 + answer_s, dial)
             break
         except (OSError, http.client.HTTPException) as error:
             if service.running() and time.monotonic() < deadline_s:
@@ -114,9 +118,11 @@ def _prove(service: Service, config: BackendConfig, answer_s: float) -> None:
         )
 
 
-def _ask(host: str, port: int, timeout_s: float) -> tuple[int, int]:
+def _ask(host: str, port: int, timeout_s: float, dial: Dial | None) -> tuple[int, int]:
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
+        if dial is not None:
+            connection.sock = dial(host, port, timeout_s)
         connection.request("GET", "/", headers={"Connection": "close"})
         response = connection.getresponse()
         return response.status, len(response.read())

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from harness.clients import most_connections
 from harness.errors import DeployError, HarnessError, MeasureError
-from harness.fleet import HERE
-from harness.proof import START_DEADLINE_S, Expected, prove, prove_foreign
+from harness.fleet import HERE, Site
+from harness.ports import LOOPBACK
+from harness.proof import START_DEADLINE_S, Expected, origin_of, prove, prove_foreign
 from harness.raw import BackendReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import held_by_one, option_values
@@ -129,7 +130,7 @@ def fetch_record(service: Service, name: str, kind: type[Fetched]) -> Fetched:
 
 @contextlib.contextmanager
 def server_up(
-    runtime: Runtime,
+    site: Site,
     name: str,
     trial: Trial,
     model: Model,
@@ -141,7 +142,7 @@ def server_up(
     """A trial's server of a folder of images/, listening and proved right; removed on the way out.
 
     Args:
-        runtime: where it runs.
+        site: where it runs.
         name: unique within the run.
         trial: what to start.
         model: what its folder says of itself.
@@ -153,23 +154,23 @@ def server_up(
     Raises:
         DeployError: it does not start, or answers wrongly.
     """
-    port = port_for(trial, model)
+    port, host = port_for(site, trial, model), site.listening_address(trial.network)
     spec = ServiceSpec(
         name=name,
         role="server",
         image=trial.model_name,
-        config=server_config(trial, model, port, iterations_per_us, backend).model_dump(mode="json"),
+        config=server_config(trial, model, port, iterations_per_us, backend, host).model_dump(mode="json"),
         cores=cores,
         memory_bytes=trial.limits.memory.bytes if trial.limits.memory else None,
         network=trial.network,
         open_files=open_files_of_server(trial, model),
         port=port,
     )
-    with running(runtime, spec, notes) as service:
+    with running(site.runtime, spec, notes) as service:
         if model.contract == "full":
-            proved, expected = prove(service, port, trial)
+            proved, expected = prove(service, port, trial, site.dial)
         else:
-            proved, expected = prove_foreign(origin_of(service, port), trial, None, service, notes)
+            proved, expected = prove_foreign(origin_of(service, port), trial, None, service, notes, site.dial)
         yield Deployed(
             service=service,
             url=f"{origin_of(service, port)}{trial.request.path}",
@@ -179,12 +180,7 @@ def server_up(
         )
 
 
-def origin_of(service: Service, port: int, scheme: str = "http") -> str:
-    """Where a service answers, as a URL without a path."""
-    return f"{scheme}://{service.address}:{port}"
-
-
-def port_for(trial: Trial, model: Model) -> int:
+def port_for(site: Site, trial: Trial, model: Model) -> int:
     """The port that a server is to listen on: a free one, unless it is told none or has the network to itself.
 
     Raises:
@@ -193,33 +189,45 @@ def port_for(trial: Trial, model: Model) -> int:
     if trial.network != "host":
         return model.port
     if model.contract == "full":
-        return free_port()
-    refuse_taken(model.port)
+        return site.ports.next()
+    refuse_taken(site, model.port)
     return model.port
 
 
-def refuse_taken(port: int) -> None:
-    """See that nothing listens on a port of this host: a server with a port of its own would end, and the other answer.
+def refuse_taken(site: Site, port: int) -> None:
+    """See that nothing listens on a port of a host: a server with a port of its own would end, and the other answer.
 
     Raises:
         DeployError: something does.
     """
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise DeployError(
-                f"port {port} of this host is taken, and this server listens on no other; stop what listens there, or set"
-                " `network: bridge`"
-            )
+    try:
+        opened = site.dial or _dialled_here
+        opened(LOOPBACK, port, 1.0).close()
+    except OSError:
+        return
+    which = "this host" if site.here else f"host {site.name}"
+    raise DeployError(
+        f"port {port} of {which} is taken, and this server listens on no other; stop what listens there, or set"
+        " `network: bridge`"
+    )
+
+
+def _dialled_here(host: str, port: int, timeout_s: float) -> socket.socket:
+    return socket.create_connection((host, port), timeout_s)
 
 
 def server_config(
-    trial: Trial, model: Model, port: int, iterations_per_us: float, backend: BackendAddress | None = None
+    trial: Trial,
+    model: Model,
+    port: int,
+    iterations_per_us: float,
+    backend: BackendAddress | None = None,
+    host: str = LOOPBACK,
 ) -> ServerConfig:
     """The configuration that the image contract gives to a server."""
     return ServerConfig(
         model=trial.model_name,
-        host="127.0.0.1" if trial.network == "host" else "0.0.0.0",  # noqa: S104 - inside its own network namespace
+        host=host,
         port=port,
         backlog=BACKLOG,
         options=option_values(model, trial.options),
@@ -262,14 +270,6 @@ def open_files_of_server(trial: Trial, model: Model | None) -> int:
         return needed
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return max(needed, OPEN_FILES_OF_OTHERS if hard == resource.RLIM_INFINITY else min(OPEN_FILES_OF_OTHERS, hard))
-
-
-def free_port() -> int:
-    """A TCP port of the loopback address that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def stop_and_report(service: Service, exact: bool, stop: Signals | None = SIGTERM) -> ServerReport | None:

@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.deploy import Deployed, Reached, open_files_of_server, origin_of, refuse_taken, running
+from harness.deploy import Deployed, Reached, open_files_of_server, refuse_taken, running
+from harness.fleet import Site
 from harness.load_clients import LoadClient, led
 from harness.measure import STEP_DEADLINE_S, Job, Take, client_specs, load_clients, logs_of, started
 from harness.merging import merged_clients
-from harness.proof import prove_foreign
+from harness.proof import origin_of, prove_foreign
 from harness.raw import ClientReport
-from harness.runtime.base import Runtime, ServiceSpec
+from harness.runtime.base import ServiceSpec
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.trust import trust_in
@@ -17,7 +18,7 @@ from harness.trust import trust_in
 
 @contextlib.contextmanager
 def image_up(
-    runtime: Runtime,
+    site: Site,
     name: str,
     trial: Trial,
     image: ReadyImage,
@@ -28,7 +29,7 @@ def image_up(
     """A ready image as a trial's server: run as it is, its answers proved right; killed and removed on the way out.
 
     Args:
-        runtime: where it runs.
+        site: where it runs.
         name: unique within the run.
         trial: what is asked of it, and its limits.
         image: the trial's `model`.
@@ -40,7 +41,7 @@ def image_up(
         DeployError: it does not start, its port is taken, or it answers wrongly.
     """
     if trial.network == "host":
-        refuse_taken(image.port)
+        refuse_taken(site, image.port)
     spec = ServiceSpec(
         name=name,
         role="server",
@@ -53,12 +54,12 @@ def image_up(
         port=image.port,
         ready=image,
     )
-    with running(runtime, spec, notes) as service:
+    with running(site.runtime, spec, notes) as service:
         origin, trust = (
             origin_of(service, image.port, "https" if image.https else "http"),
             trust_in(image, certificates),
         )
-        proved, expected = prove_foreign(origin, trial, trust, service, notes)
+        proved, expected = prove_foreign(origin, trial, trust, service, notes, site.dial)
         url = f"{origin}{trial.request.path}"
         yield Deployed(url=url, proving_requests=proved, expected=expected, trust=trust, service=service, stop=None)
 

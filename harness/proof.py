@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import DeployError
+from harness.hosts.connection import Dial
 from harness.runtime.base import Service
 from harness.spec.experiment import Backend, Trial
 from harness.spec.traffic import MixedRequest
@@ -32,8 +33,14 @@ class Expected:
     body_bytes: int | None  # none: any length
 
 
-def prove(service: Service, port: int, trial: Trial) -> tuple[int, tuple[Expected, ...]]:
+def prove(service: Service, port: int, trial: Trial, dial: Dial | None = None) -> tuple[int, tuple[Expected, ...]]:
     """Ask for each kind of request until the server answers, then judge the answer.
+
+    Args:
+        service: the server.
+        port: it listens there.
+        trial: what it is to answer.
+        dial: how it is reached; none: directly.
 
     Returns:
         How many requests it answered rightly, and what a right answer to each kind is.
@@ -43,11 +50,13 @@ def prove(service: Service, port: int, trial: Trial) -> tuple[int, tuple[Expecte
     """
     kinds = trial.request.kinds
     for kind in kinds:
-        _judge_answer(service.spec.name, trial, kind, *_first_answer(service, port, trial, kind))
+        _judge_answer(service.spec.name, trial, kind, *_first_answer(service, port, trial, kind, dial))
     return len(kinds), tuple(Expected(OK, expected_body_bytes(trial, kind)) for kind in kinds)
 
 
-def _first_answer(service: Service, port: int, trial: Trial, kind: MixedRequest) -> tuple[int, bytes]:
+def _first_answer(
+    service: Service, port: int, trial: Trial, kind: MixedRequest, dial: Dial | None
+) -> tuple[int, bytes]:
     """Status and body of the first answer that comes.
 
     Raises:
@@ -59,7 +68,7 @@ def _first_answer(service: Service, port: int, trial: Trial, kind: MixedRequest)
         try:
             # In attempts: a port that somebody else holds may accept and never answer, while the server has ended.
             patience_s = min(2 + 2 * trial.handler.cpu.s + backend_s, deadline - time.monotonic())
-            status, body = ask(f"http://{service.address}:{port}", kind, patience_s)
+            status, body = ask(origin_of(service, port), kind, patience_s, dial=dial)
             if status != BAD_GATEWAY or not backend_s or time.monotonic() > deadline:
                 return (
                     status,
@@ -79,7 +88,12 @@ def _first_answer(service: Service, port: int, trial: Trial, kind: MixedRequest)
 
 
 def prove_foreign(
-    origin: str, trial: Trial, trust: Trust | None, service: Service | None, notes: list[str]
+    origin: str,
+    trial: Trial,
+    trust: Trust | None,
+    service: Service | None,
+    notes: list[str],
+    dial: Dial | None = None,
 ) -> tuple[int, tuple[Expected, ...]]:
     """Ask a server of which nothing is known until it has answered twice; what it answered is what is expected of it.
 
@@ -91,6 +105,7 @@ def prove_foreign(
         trust: of https.
         service: what was started for it; none: it runs already.
         notes: told where the two answers differ in length.
+        dial: how it is reached; none: directly.
 
     Returns:
         How many requests it answered, and what a right answer to each kind is.
@@ -100,7 +115,7 @@ def prove_foreign(
     """
     expected = []
     for kind in trial.request.kinds:
-        lengths = _two_lengths(origin, kind, trust, service)
+        lengths = _two_lengths(origin, kind, trust, service, dial)
         if lengths[0] != lengths[1]:
             of = f" to {kind.method} {kind.path}" if trial.request.mix else ""
             notes.append(
@@ -110,13 +125,15 @@ def prove_foreign(
     return 2 * len(expected), tuple(expected)
 
 
-def _two_lengths(origin: str, kind: MixedRequest, trust: Trust | None, service: Service | None) -> list[int]:
+def _two_lengths(
+    origin: str, kind: MixedRequest, trust: Trust | None, service: Service | None, dial: Dial | None
+) -> list[int]:
     """How long two answers to a kind of request are, of the right status."""
     deadline = time.monotonic() + START_DEADLINE_S
     lengths: list[int] = []
     while len(lengths) < 2:
         try:
-            status, body = ask(origin, kind, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust)
+            status, body = ask(origin, kind, min(FOREIGN_PATIENCE_S, deadline - time.monotonic()), trust, dial)
         except (OSError, http.client.HTTPException) as error:
             _give_up_on(origin, error, service, late=time.monotonic() > deadline)
             time.sleep(0.02)
@@ -156,6 +173,12 @@ def _judge_status(origin: str, request: MixedRequest, status: int) -> None:
     )
 
 
+def origin_of(service: Service, port: int, scheme: str = "http") -> str:
+    """Where a service answers, as a URL without a path."""
+    address = service.address
+    return f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"
+
+
 def longest_answer_s(backend: Backend) -> float:
     """What an answer of the backend may take at most, as far as chance can be bounded, seconds; 0: there is none."""
     usual_s = backend.delay.s if backend.delay is not None else 0.0
@@ -163,7 +186,9 @@ def longest_answer_s(backend: Backend) -> float:
     return max(slow_s, usual_s * (LONGEST_DRAW if backend.distribution == "exponential" else 1.0))
 
 
-def ask(origin: str, request: MixedRequest, timeout_s: float, trust: Trust | None = None) -> tuple[int, bytes]:
+def ask(
+    origin: str, request: MixedRequest, timeout_s: float, trust: Trust | None = None, dial: Dial | None = None
+) -> tuple[int, bytes]:
     """One request on a connection of its own: status and body of the answer.
 
     Args:
@@ -171,6 +196,7 @@ def ask(origin: str, request: MixedRequest, timeout_s: float, trust: Trust | Non
         request: what, complete.
         timeout_s: of each wait for the server; the whole answer may take `START_DEADLINE_S` more.
         trust: of https.
+        dial: how the server is reached; none: directly. Not for https.
 
     Raises:
         DeployError: the answer does not end, or is larger than any load client should be sent.
@@ -183,6 +209,8 @@ def ask(origin: str, request: MixedRequest, timeout_s: float, trust: Trust | Non
         kind, secured = http.client.HTTPSConnection, {"context": trust.context()}
     connection = kind(parts.hostname or "", parts.port, timeout=max(timeout_s, 0.1), **secured)
     try:
+        if dial is not None and trust is None:
+            connection.sock = dial(connection.host, connection.port, max(timeout_s, 0.1))
         body = pattern(request.body.bytes if request.body else 0) or None
         connection.request(request.method or "GET", path, body, {**(request.headers or {}), "Connection": "close"})
         response = connection.getresponse()

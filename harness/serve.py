@@ -8,11 +8,12 @@ from signal import Signals
 import typer
 from pydantic import ValidationError
 
-from harness.deploy import STOP_DEADLINE_S, calibrate, origin_of, refuse_taken, running, server_config
+from harness.deploy import STOP_DEADLINE_S, calibrate, refuse_taken, running, server_config
 from harness.errors import DeployError, SpecError
+from harness.fleet import site_here
 from harness.hosts.cores import available_cores
 from harness.interrupt import Interruptible
-from harness.proof import prove, prove_foreign
+from harness.proof import origin_of, prove, prove_foreign
 from harness.runtime.base import Service, ServiceSpec, make_owner
 from harness.spec.catalogue import load_models
 from harness.spec.experiment import Handler, Trial
@@ -76,7 +77,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
                 port=port,
             )
             if model.contract == "port":
-                refuse_taken(port)
+                refuse_taken(site_here(stage.runtime), port)
             with running(stage.runtime, spec, []) as service:
                 with interruptible.stopping_here():
                     if model.contract == "full":

@@ -55,7 +55,7 @@ def run_trial(
     exact = model is not None and model.counts == "exact"
     placement = stage.place(trial, at_least)
     job = Job(planned.id, trial, stage.fleet, placement, exact, on_tick, on_step=on_step)
-    if own := own_cores(placement):
+    if own := own_cores(job.fleet, placement):
         os.sched_setaffinity(0, own)  # the harness itself stays off the servers' cores
     take, trouble = Take(), None
     try:
@@ -118,7 +118,7 @@ def _backends_up(job: Job, notes: list[str], up: contextlib.ExitStack) -> dict[s
     found = {}
     for host, placed in job.placement.backends.items():
         name = job.name if placed.name == "backend" else f"{job.name}-{host}"
-        coming = backend_up(job.fleet[host].runtime, name, job.trial, placed.cores, notes)
+        coming = backend_up(job.fleet[host], name, job.trial, placed.cores, notes)
         if (backend := up.enter_context(coming)) is not None:
             found[host] = backend
     return found
@@ -138,14 +138,14 @@ def _front_up(job: Job, stage: Stage, iterations_per_us: float, notes: list[str]
 def _server_up(
     job: Job, placed: Placed, stage: Stage, iterations_per_us: float, notes: list[str]
 ) -> contextlib.AbstractContextManager[Deployed]:
-    trial, server, runtime = job.trial, job.trial.model, job.fleet[placed.host].runtime
+    trial, server, site = job.trial, job.trial.model, job.fleet[placed.host]
     name = job.name if placed.name == "server" else f"{job.name}-{placed.name}"
     if isinstance(server, ReadyImage):
-        return image_up(runtime, name, trial, server, placed.cores, stage.certificates, notes)
+        return image_up(site, name, trial, server, placed.cores, stage.certificates, notes)
     assert isinstance(server, str)  # noqa: S101 - what runs already is not deployed
     behind = job.backends.get(placed.host)
     address, model = behind.address if behind else None, stage.models[server]
-    return server_up(runtime, name, trial, model, placed.cores, iterations_per_us, notes, address)
+    return server_up(site, name, trial, model, placed.cores, iterations_per_us, notes, address)
 
 
 def _search(front: Front, job: Job, stage: Stage, take: Take) -> None:

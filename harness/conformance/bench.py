@@ -12,6 +12,7 @@ from harness.conformance.messages import GET_AND_CLOSE, require_right
 from harness.conformance.scale import Scale, held_at_most
 from harness.conformance.wire import Answer, Connection
 from harness.deploy import Deployed, server_up
+from harness.fleet import site_here
 from harness.runtime.base import Runtime, Service
 from harness.spec.experiment import Handler, Trial
 from harness.spec.model import Model
@@ -214,7 +215,7 @@ class Bench:
         self._started += 1
         trial = self._trial.model_copy(update={"handler": handler})
         name = f"verify-{self._started}"
-        with server_up(self._runtime, name, trial, self.model, self._cores, 0.0, self.notes) as deployed:
+        with server_up(site_here(self._runtime), name, trial, self.model, self._cores, 0.0, self.notes) as deployed:
             yield Server(self, deployed)
 
     def _need_handler(self) -> None:

@@ -1,7 +1,7 @@
 """What the rest of the harness knows of a host that it reaches from afar; SSH itself is behind it (harness/hosts/ssh.py)."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,6 +52,9 @@ class Dialled(Protocol):
     def close(self) -> None:
         """Close it, once its readers are closed."""
 
+
+Dial = Callable[[str, int, float], Dialled]
+"""Connects to a host and port, as some host sees them, within so many seconds; raises as `Connection.dial` does."""
 
 CONTROLLERS_CLOCK = ClockOffset()
 """Of this machine: nothing to convert, and no doubt."""

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from harness.deploy import Reached
 from harness.errors import MeasureError, SpecError
-from harness.fleet import HERE, Site, fleet_of
+from harness.fleet import fleet_of, site_here
 from harness.foreign import measure_from_outside
-from harness.hosts.cores import available_cores
-from harness.hosts.room import room_of_this_host
 from harness.judging.evidence import Evidence
 from harness.judging.verdict import judge
 from harness.measure import Job, Take
-from harness.placement import Machine, place
+from harness.placement import place
 from harness.proof import Expected
 from harness.raw import ClientReport
 from harness.result import Capacity, Verdict
@@ -52,11 +50,12 @@ def run_load(trial: Trial, places: Places, display: Display, seed: int = 1) -> C
         MeasureError: nothing listens, too few open files, or the client broke down.
     """
     reached, take = _reached(trial), Take()
-    machine = Machine(HERE, available_cores(), room_of_this_host())
-    placement = place(trial, [machine], watched=False)
     with _local(places) as runtime, display.live("load"):
-        fleet = fleet_of([Site(machine, runtime)])
-        job = Job("load", trial, fleet, placement, False, display.tick, on_step=display.step, chosen_seed=seed)
+        site = site_here(runtime)
+        placement = place(trial, [site.machine], watched=False)
+        job = Job(
+            "load", trial, fleet_of([site]), placement, False, display.tick, on_step=display.step, chosen_seed=seed
+        )
         observe = partial(measure_from_outside, reached)
         if trial.load.kind == "capacity":
             search_capacity(reached, job, take, observe, _judged)

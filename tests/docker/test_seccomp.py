@@ -14,7 +14,7 @@ from typing import Any
 import docker
 import pytest
 
-from harness.deploy import free_port
+from harness.ports import free_port
 from harness.errors import HostError, ImageError
 from harness.images import ensure_images
 from harness.images.stage import seccomp_profile
