@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from harness.backend import CORES as BACKEND_CORES
+from harness.fleet import HERE
 from harness.histogram import percentiles
+from harness.hosts.cores import CoreMap
 from harness.judging.evidence import Evidence
 from harness.measure import Job, Take
 from harness.merging import merged_servers, merged_usages, shifted
@@ -52,8 +54,18 @@ def cores_by_host(job: Job, take: Take) -> dict[str, dict[Side, CoreLoad]]:
     for host, probe in take.probes.items():
         there = shifted(take.client, job.fleet[host].clock.offset_ns)
         loads = core_loads(probe.host, there, job.placement.sides[host])
-        found[host] = {side: load for side, load in loads.items() if side != "client" or host in loading}
+        if host not in loading and "client" in loads:
+            rest = loads.pop("client")
+            loads |= dict.fromkeys(_alone_with_the_probe(job.placement.sides[host]), rest)
+        found[host] = loads
     return found
+
+
+def _alone_with_the_probe(sides: CoreMap) -> list[Side]:
+    """Who has the CPUs that would be the client's, on a host without one, and shares them with the probe only."""
+    theirs: dict[Side, tuple[int, ...]] = {"backend": sides.backend, "balancer": sides.balancer}
+    there = [side for side, cpus in theirs.items() if cpus and set(cpus) <= set(sides.client)]
+    return there if len(there) == 1 and not set(sides.client) & set(sides.server) else []
 
 
 def busiest_cores(by_host: Mapping[str, Mapping[Side, CoreLoad]]) -> dict[Side, CoreLoad]:
@@ -161,7 +173,7 @@ def host_uses(job: Job, take: Take, boots: Mapping[str, str], moved_ns: Mapping[
         moved_ns: by how much the offset of a host's clock was another one after the trial, where that was measured.
     """
     fleet, placement = job.fleet, job.placement
-    if all(fleet[host].here for host in placement.hosts):
+    if placement.hosts == (HERE,):
         return {}
     services = [*placement.servers, *placement.backends.values(), *placement.clients]
     services += [placement.balancer] if placement.balancer is not None else []
