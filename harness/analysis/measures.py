@@ -46,7 +46,9 @@ def _servers_as_one(result: TrialResult) -> tuple[ServerReport | None, ServiceUs
     """What the servers counted and used together; None where one of several did not tell."""
     names = servers_of(result)
     usages = [result.usage[name] for name in names if name in result.usage]
-    cores = sum(usage.cores for usage in usages)
+    own = result.cores.get("server")
+    # Several servers of one machine may have to share their cores.
+    cores = sum(usage.cores for usage in usages) if result.hosts or own is None else len(own.cpus)
     usage = merged_usages(usages, cores, one_network=result.trial.network == "host")
     complete = len(result.servers) == len(names)
     return merged_servers(result.servers) if complete else None, usage if len(usages) == len(names) else None
