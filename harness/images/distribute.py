@@ -156,13 +156,18 @@ def _mismatch(host: str, client: docker.DockerClient, images: Images, lacks: Seq
 
 
 def _line(host: str, error: Exception) -> str:
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split())
     if FULL_DISK in said:
         return f"{host}: its disk is full ({FULL_DISK}) while loading images; make room there (`docker system df`)"
     if isinstance(error, Refused):
         return f"{host}: its engine does not load the images: {said}"
-    said = said.removeprefix(f"{host}: ")
-    return f"{host}: the connection was lost while images were sent: {said}; see to its engine and network"
+    return f"{host}: the connection was lost while images were sent: {_reason(host, error)}"
+
+
+def _reason(host: str, error: Exception) -> str:
+    """What a lost way says of itself, and what to do where it does not say that, too."""
+    said = (" ".join(str(error).split()) or type(error).__name__).removeprefix(f"{host}: ")
+    return said if "; " in said else f"{said}; see to its engine and network"
 
 
 def _asked(host: str, ask: Callable[[], T]) -> T:
@@ -174,5 +179,4 @@ def _asked(host: str, ask: Callable[[], T]) -> T:
     except APIError as error:
         raise ImageError(f"{host}: its engine answers: {error.explanation or error}") from None
     except Exception as error:  # noqa: BLE001 - the way to an engine is not known here, nor what it raises
-        said = (" ".join(str(error).split()) or type(error).__name__).removeprefix(f"{host}: ")
-        raise ImageError(f"{host}: its engine cannot be reached: {said}; see to its engine and network") from None
+        raise ImageError(f"{host}: its engine cannot be reached: {_reason(host, error)}") from None

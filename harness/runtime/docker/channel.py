@@ -109,11 +109,17 @@ class EngineSocket:
 
         Raises:
             TimeoutError: the engine takes nothing any more.
+            BrokenPipeError: it has answered and closed before it had all of it; the answer can be read.
             WayLost: the connection was lost.
         """
         view = memoryview(data).cast("B")
         while view:
-            view = view[self._send(bytes(view[:PACKET_BYTES])) :]
+            try:
+                view = view[self._send(bytes(view[:PACKET_BYTES])) :]
+            except WayLost as lost:
+                if self._transport.is_active() and self._channel.recv_ready():  # as a socket would tell it
+                    raise BrokenPipeError(str(lost)) from None
+                raise
 
     def recv(self, most: int) -> bytes:
         """What has come, at most so much; nothing where the engine has ended.
