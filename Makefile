@@ -27,9 +27,9 @@ pytest := .venv/bin/python -m pytest
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-experiment: ## Run experiments/NAME.yaml: NAME=quickstart [RUNTIME=docker|process|auto] [RESUME=1] [RETRY=1] [STRICT=1]
+experiment: ## Run experiments/NAME.yaml: NAME=quickstart [HOSTS=testbed] [RUNTIME=docker|process|auto] [RESUME=1] [RETRY=1] [STRICT=1]
 	@path=$$(harness/experiment-path.sh) && harness/setup.sh runtime && exec $(harness) run "$$path" \
-	    $(call option,RUNTIME,--runtime) $(call switch,RESUME,--resume) $(call switch,RETRY,--retry) $(call switch,STRICT,--strict)
+	    $(call option,HOSTS,--hosts) $(call option,RUNTIME,--runtime) $(call switch,RESUME,--resume) $(call switch,RETRY,--retry) $(call switch,STRICT,--strict)
 
 plan: ## Check experiments/NAME.yaml and print its trials and duration, running nothing: NAME=quickstart
 	@path=$$(harness/experiment-path.sh) && harness/setup.sh runtime && exec $(harness) plan "$$path"

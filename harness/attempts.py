@@ -16,6 +16,9 @@ from harness.stage import Stage
 from harness.terminal import Display
 from harness.trial import run_trial
 
+MOST_VOIDS = 2
+"""How often a trial is made again because a host started anew in it; a run that goes on later makes it again once more."""
+
 CLIENT_GAVE_OUT = ("client cpu", "client lag", "client files")
 
 
@@ -44,7 +47,7 @@ class Attempts:
     def run(self, planned: PlannedTrial) -> TrialResult:
         """One record, of the first attempt that the client does not limit, or of the last one that can be made."""
         earlier: list[TrialResult] = []
-        at_least = self._processes.get(planned.point, 1)
+        at_least, voids = self._processes.get(planned.point, 1), 0
         while True:
             result = run_trial(
                 self._run,
@@ -55,6 +58,11 @@ class Attempts:
                 at_least=at_least,
                 on_step=self._display.step,
             )
+            if result.state == "void" and voids < MOST_VOIDS:
+                voids += 1
+                self._display.say(f"{planned.id}: {_reason(result)}; again")
+                store.note(self._run, "trial again", id=planned.id, reason=_reason(result))
+                continue
             if not gave_out(result):
                 break
             cpus = self._stage.client_cpus(planned.trial)

@@ -66,15 +66,24 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="With --resume: run failed trials again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when a trial is marked or invalid.")] = False,
+    hosts: Annotated[
+        str | None,
+        typer.Option(
+            "--hosts", metavar="INVENTORY", help="Run on the hosts of an inventory; on this machine by default."
+        ),
+    ] = None,
     results: ResultsOption = None,
 ) -> None:
     """Run an experiment and write its report."""
     from harness.experiment import Settings, run_experiment
+    from harness.hosts_cli.inventories import EXPERIMENTS
+    from harness.spec.inventories import find_inventory
     from harness.terminal import Display, print_summary
 
     if retry and not resume:
         raise SpecError(["--retry goes with --resume: it runs the failed trials of an unfinished run again"])
-    settings = Settings(runtime=runtime.value, resume=resume, retry=retry)
+    inventory = find_inventory(hosts, EXPERIMENTS) if hosts is not None else None
+    settings = Settings(runtime=runtime.value, resume=resume, retry=retry, inventory=inventory)
     outcome = run_experiment(spec, _places(results), settings, Display())
     if outcome.report is not None:
         print_summary(outcome.report)

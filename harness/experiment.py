@@ -31,6 +31,7 @@ class Settings:
     runtime: Wanted = "auto"
     resume: bool = False
     retry: bool = False  # with resume: run failed trials again
+    inventory: Path | None = None  # of the hosts to run on; none: this machine
 
 
 @dataclass
@@ -66,12 +67,13 @@ def run_experiment(spec: Path, places: Places, settings: Settings, display: Disp
             owner,
             display,
             beside=spec.parent,
+            inventory=settings.inventory,
         )
         try:
             if spec.read_bytes() != spec_text:
                 raise ResultError(f"{spec}: changed while it was being prepared; nothing has run, start again")
             run = resumable(spec_text, plan, places, stage) if settings.resume else None
-            run = run or store.create_run(places.results, plan, spec_text, begun)
+            run = run or store.create_run(places.results, plan, spec_text, begun, settings.inventory)
             outcome = Outcome(run)
             with store.locked(run), interruptible.stopping_here():
                 environment = _settle_environment(run, plan, stage, begun)
@@ -79,7 +81,8 @@ def run_experiment(spec: Path, places: Places, settings: Settings, display: Disp
                 for result in _run_trials(run, plan, stage, iterations_per_us, settings.retry, display):
                     outcome.states[result.id] = result.state
         finally:
-            stage.runtime.clean()
+            for trouble in stage.close():
+                display.say(f"could not be cleaned, the next run does: {trouble}")
         outcome.interrupted = interruptible.interrupted
         with display.stage("report"):
             outcome.report = make_report(run)

@@ -1,14 +1,19 @@
 """The hosts of a run as they are used: what runs services there, its clock, and how it is spoken to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
+from harness.errors import DeployError, HostError, RuntimeUnavailable
 from harness.hosts.connection import CONTROLLERS_CLOCK, ClockOffset, Connection, Dial
 from harness.hosts.cores import available_cores
 from harness.hosts.room import room_of_this_host
 from harness.placement import Machine, Placement
 from harness.ports import LOOPBACK, Ports
 from harness.runtime.base import Runtime
+
+WARDEN = "warden"
+"""Folder of images/: what holds a host for a run."""
 
 HERE = "local"
 """Name of this machine, where no inventory names the hosts."""
@@ -48,6 +53,14 @@ class Site:
         return self.address if network == "host" else "0.0.0.0"  # noqa: S104 - inside its own network namespace
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a host says of itself beside a trial."""
+
+    boot_id: str
+    clock: ClockOffset
+
+
 Fleet = Mapping[str, Site]
 """Every host of a run, by name."""
 
@@ -66,6 +79,30 @@ def site_here(runtime: Runtime, cpus: Sequence[int] | None = None) -> Site:
     """
     machine = Machine(HERE, tuple(available_cores() if cpus is None else cpus), room_of_this_host())
     return Site(machine, runtime)
+
+
+def rebooted(before: Mapping[str, Look], after: Mapping[str, Look]) -> list[str]:
+    """Hosts that have started anew between two looks."""
+    return [name for name in before if name in after and before[name].boot_id != after[name].boot_id]
+
+
+def with_clocks(fleet: Fleet, looks: Mapping[str, Look]) -> Fleet:
+    """The same hosts, their clocks as they are now."""
+    return {name: replace(site, clock=looks[name].clock) if name in looks else site for name, site in fleet.items()}
+
+
+def clean_all(fleet: Fleet) -> list[str]:
+    """Remove what this run, and dead ones, left on every host; why some could not be cleaned, a line each."""
+
+    def clean(site: Site) -> str:
+        try:
+            site.runtime.clean()
+        except (HostError, DeployError, RuntimeUnavailable) as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(len(fleet)) as pool:
+        return [trouble for trouble in pool.map(clean, fleet.values()) if trouble]
 
 
 def own_cores(fleet: Fleet, placement: Placement) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from harness.deploy import Deployed, Front, Reached, fetch_record, remove, stop_
 from harness.errors import MeasureError
 from harness.events import EventStream, Tick
 from harness.faults import Injector, injector, requests_answered, stop_what_is_left
-from harness.fleet import Fleet
+from harness.fleet import Fleet, Look
 from harness.load_clients import LoadClient, LoadClients, led
 from harness.merging import merged_backends, merged_clients
 from harness.placement import Placement
@@ -51,6 +51,7 @@ class Take:
     proved: int = 0  # requests that the server answered rightly before the load
     logs: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what went wrong without touching the numbers
+    looks: Mapping[str, Look] = field(default_factory=dict)  # at the hosts, after the trial; none of this machine alone
     # A search for capacity loads one server again and again: what is above is then of its last step.
     capacity: Capacity | None = None
     steps: list[ClientReport] = field(default_factory=list)  # of every step

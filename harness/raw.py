@@ -230,9 +230,16 @@ class BalancedServer(Record):
 
     name: str = Field(description="The service's name in the trial.")
     state: str = Field(description="As the balancer calls it (`status`).")
-    connections: int = Field(description="Sessions given to it (`stot`).")
+    connections: int = Field(
+        description="Sessions given to it (`stot`): by connection those of clients; by request as many as requests."
+    )
     requests: int | None = Field(None, description="Requests given to it (`req_tot`); none by connection.")
+    connections_now: int = Field(0, description="Sessions that it has at this instant (`scur`).")
     connections_most: int = Field(description="Most at once (`smax`).")
+    opened: int | None = Field(None, description="Connects to it that were begun (`connect`).")
+    reused: int | None = Field(
+        None, description="Requests that went over a connection which was there already (`reuse`); 0 by connection."
+    )
     queue_most: int = Field(description="Most that waited for it in the balancer (`qmax`).")
     connect_errors: int = Field(description="Connects to it that failed (`econ`).")
     response_errors: int = Field(description="Answers that failed or broke off (`eresp`).")
@@ -252,12 +259,16 @@ class BalancerMark(Record):
     connections: int = Field(description="Taken from clients (`stot` of the frontend).")
     requests: int | None = Field(None, description="Taken from clients (`req_tot`); none by connection.")
     connections_now: int = Field(description="Held at this instant (`scur`).")
+    connections_most: int | None = Field(None, description="Most held at once until then (`smax`).")
     queued_now: int = Field(description="That wait in the balancer at this instant (`qcur` of the backend).")
+    queue_most: int | None = Field(
+        None, description="Most that waited in it for any server at once until then (`qmax` of the backend)."
+    )
     servers: tuple[BalancedServer, ...] = Field(description="One by one.")
 
 
 class BalancerEvent(Record):
-    """A server that a balancer began, or ceased, to use; seen within a few hundredths of a second."""
+    """A server that a balancer ceased, or began again, to use; noted as the balancer says so."""
 
     at_ns: int = Field(description="CLOCK_MONOTONIC of its host, ns.")
     server: str = Field(description="The service's name in the trial.")
@@ -271,7 +282,7 @@ class BalancerReport(BalancerMark):
     format: Literal[1] = 1
     version: str = Field(description="Of the program.")
     started_ns: int = Field(description="When it could take connections, CLOCK_MONOTONIC of its host.")
-    checks_most: int = Field(description="Health checks that each server got at most: life over interval.")
+    checks_most: int = Field(description="Health checks that each server got at most: life over interval, and those cut off.")
     connections_limit: int = Field(description="Most that it may hold from clients (`slim` of the frontend).")
     marks: tuple[BalancerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
     events: tuple[BalancerEvent, ...] = Field((), description="In the order in which they were seen.")

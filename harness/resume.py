@@ -62,7 +62,14 @@ def _changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         "the versions of packages": ("packages",),
     }
     # As JSON, because that is what was stored: tuples have become lists.
-    return [what for what, path in compared.items() if _at(then, path) != json.loads(json.dumps(_at(now, path)))]
+    found = [what for what, path in compared.items() if _at(then, path) != json.loads(json.dumps(_at(now, path)))]
+    return found + (["the hosts"] if _hosts(then) != _hosts(json.loads(json.dumps(now))) else [])
+
+
+def _hosts(environment: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Of each host of an inventory, what numbers depend on; its load and free memory may be others."""
+    keys = (("architecture",), ("cpus",), ("host", "kernel"), ("host", "cpu", "model"))
+    return {name: [_at(facts, key) for key in keys] for name, facts in environment.get("hosts", {}).items()}
 
 
 def _at(facts: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever JSON holds there

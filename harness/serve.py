@@ -88,7 +88,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
                     _wait_for_its_end(service)
                 _finish(service, model)
         finally:
-            stage.runtime.clean()
+            stage.close()
 
 
 def _wait_for_its_end(service: Service) -> None:

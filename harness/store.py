@@ -22,6 +22,7 @@ from harness.plan import Plan
 from harness.result import TrialResult
 
 LATEST = "latest"
+INVENTORY = "inventory.yaml"
 StoredRecord = TypeVar("StoredRecord", Plan, TrialResult, Blocks)
 
 
@@ -41,10 +42,10 @@ def write_json(path: Path, content: object) -> None:
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
-def create_run(results: Path, plan: Plan, spec_text: bytes, now: datetime) -> Path:
+def create_run(results: Path, plan: Plan, spec_text: bytes, now: datetime, inventory: Path | None = None) -> Path:
     """Make `results/<name>/<run-id>/` with the spec and the plan, and point `latest` at it.
 
-    The folder appears under its name only when both are in it.
+    The folder appears under its name only when all of it is there; of a run on the hosts of an inventory, that too.
     """
     home = results / plan.name
     home.mkdir(parents=True, exist_ok=True)
@@ -54,6 +55,8 @@ def create_run(results: Path, plan: Plan, spec_text: bytes, now: datetime) -> Pa
     (staging / "trials").mkdir(parents=True)
     write_atomically(staging / "spec.yaml", spec_text)
     write_atomically(staging / "plan.json", plan.model_dump_json(indent=1).encode() + b"\n")
+    if inventory is not None:
+        write_atomically(staging / INVENTORY, inventory.read_bytes())
     staging.rename(run)
     _point_latest(home, run.name)
     return run

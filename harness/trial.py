@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,20 +13,23 @@ from typing import Any
 from harness import store
 from harness.backend import BackendUp, backend_up
 from harness.deploy import Deployed, Front, server_up, together
-from harness.errors import TrialError
+from harness.errors import HostError, RuntimeUnavailable, TrialError
 from harness.events import Tick
-from harness.fleet import own_cores
+from harness.fleet import Look, own_cores, rebooted, with_clocks
 from harness.foreign import image_up, measure_from_outside, reach
 from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
 from harness.placement import Placed
 from harness.plan import PlannedTrial
-from harness.result import TrialResult, Verdict
+from harness.result import HostUse, TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
-from harness.seen import client_shares, evidence_of, looked_at
+from harness.seen import client_shares, evidence_of, host_uses, looked_at
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
+
+RETURN_S = 60.0
+"""How long a host that was lost in a trial is waited for."""
 
 
 def run_trial(
@@ -57,11 +60,14 @@ def run_trial(
     job = Job(planned.id, trial, stage.fleet, placement, exact, on_tick, on_step=on_step)
     if own := own_cores(job.fleet, placement):
         os.sched_setaffinity(0, own)  # the harness itself stays off the servers' cores
-    take, trouble = Take(), None
+    take, before, trouble = Take(), dict[str, Look](), None
     try:
+        before = stage.look(placement)
+        job = replace(job, fleet=with_clocks(job.fleet, before))
         _deploy_and_measure(job, stage, iterations_per_us, take)
-    except TrialError as error:
+    except (TrialError, HostError, RuntimeUnavailable) as error:
         trouble = str(error)
+    trouble = _looked_again(stage, job, take, before, trouble)
     elapsed_s = time.monotonic() - begun_s
     _store_raw(folder, take)
     return TrialResult(
@@ -79,9 +85,37 @@ def run_trial(
         fault=take.fault,
         balancer=take.balancer,
         client_shares=client_shares(job, take),
+        hosts=_hosts(job, take, before),
         notes=tuple(take.notes),
-        **_judgement(job, take, stage, trouble),
+        **_unless_void(_judgement(job, take, stage, trouble), [] if trial.faults else rebooted(before, take.looks)),
     )
+
+
+def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look], trouble: str | None) -> str | None:
+    """See how the hosts are after a trial; why it broke, where it did.
+
+    A host that was away when the trial began is not waited for; one that was lost in it is, since the next trials need it.
+    """
+    try:
+        take.looks = stage.look(job.placement, RETURN_S if trouble and before else 0.0)
+    except HostError as error:
+        return f"{trouble}; then {error}" if trouble else str(error)
+    return trouble
+
+
+def _hosts(job: Job, take: Take, before: Mapping[str, Look]) -> dict[str, HostUse]:
+    """What the record says of each host; nothing where this machine is all there is, or a host was away from the start."""
+    if not before:
+        return {}
+    moved = {name: look.clock.offset_ns - before[name].clock.offset_ns for name, look in take.looks.items()}
+    return host_uses(job, take, {name: look.boot_id for name, look in before.items()}, moved)
+
+
+def _unless_void(judged: dict[str, Any], anew: Sequence[str]) -> dict[str, Any]:
+    """A host that started anew in a trial took with it whatever ran there: the trial says nothing, and is made again."""
+    if not anew:
+        return judged
+    return {**judged, "state": "void", "reason": f"{', '.join(anew)}: the host started anew while the trial ran"}
 
 
 def _loaded_s(trial: Trial, take: Take) -> float:

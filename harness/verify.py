@@ -114,7 +114,7 @@ def verify_model(
                 outcomes.append(outcome)
                 tell(outcome)
         finally:
-            stage.runtime.clean()
+            stage.close()
         return Verified(folder, values, stage.runtime.name, short, tuple(outcomes), tuple(bench.notes))
 
 

@@ -1,7 +1,9 @@
 """The image stage of a run: every image that it needs, built side by side where they are new."""
 
+import io
 import json
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,14 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from harness.errors import ImageError
-from harness.images.base import BASE, ensure_base
+from harness.images.base import BASE, CA_IN_CONTEXT, ensure_base
 from harness.images.build import ImageInfo, Say, build_image, find_image
 from harness.images.context import MODEL_FILE, Context, build_context
 from harness.images.settings import Settings
 from harness.spec.catalogue import load_model
 
 BUILDS_AT_ONCE = 4
+INSTALLER = "install.sh"  # of the base: what images install Debian's packages with
 
 
 def ensure_images(
@@ -41,7 +44,8 @@ def ensure_images(
         base = ensure_base(client, images_dir, settings, log_dir, say)
         contexts = [build_context(images_dir, folder, base.id) for folder in dict.fromkeys(folders) if folder != BASE]
         profiles = {context.folder: seccomp_profile(images_dir / context.folder) for context in contexts}
-        built = _ensure_all(client, contexts, settings, log_dir, say)
+        trusting = {context.folder: _trusting(context, images_dir, base.id, settings) for context in contexts}
+        built = _ensure_all(client, contexts, trusting, settings, log_dir, say)
         return {BASE: base} | {folder: replace(image, seccomp=profiles[folder]) for folder, image in built.items()}
     except (DockerException, RequestException) as error:
         raise ImageError(f"images: the engine does not answer as it should: {error}") from None
@@ -63,16 +67,33 @@ def seccomp_profile(folder: Path) -> str | None:
         raise ImageError(f"{folder / name}: not JSON: {error}; correct the profile") from None
 
 
+def _trusting(context: Context, images_dir: Path, base: str, settings: Settings) -> bytes | None:
+    """The archive of an image that installs packages, with the certificates to trust meanwhile, which enter no digest."""
+    if settings.ca_bundle is None:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(context.tar)) as archive:
+        if f"{BASE}/{INSTALLER}" not in archive.getnames():
+            return None
+    return build_context(images_dir, context.folder, base, {CA_IN_CONTEXT: settings.ca_bundle.read_bytes()}).tar
+
+
 def _ensure_all(
-    client: docker.DockerClient, contexts: Sequence[Context], settings: Settings, log_dir: Path, say: Say
+    client: docker.DockerClient,
+    contexts: Sequence[Context],
+    tars: Mapping[str, bytes | None],
+    settings: Settings,
+    log_dir: Path,
+    say: Say,
 ) -> dict[str, ImageInfo]:
+    arguments = {"DEBIAN_MIRROR": settings.mirror or "", **settings.build_arguments()}
+
     def ensure(context: Context) -> ImageInfo:
         found = find_image(client, context)
         if found is not None:
             return found
         say(f"image {context.folder}: building …")
         log = log_dir / f"{context.folder}.log"
-        built = build_image(client, context, log, arguments=settings.build_arguments())
+        built = build_image(client, context, log, tar=tars[context.folder], arguments=arguments)
         say(f"image {context.folder}: built in {built.seconds:.1f} s")
         return built
 

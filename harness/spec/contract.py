@@ -223,6 +223,9 @@ class BalancerConfig(Record):
     server_connections: int | None = Field(
         None, ge=1, description="Most connections to each server; what is beyond waits in the balancer. None: no limit."
     )
+    keep_alive: bool = Field(
+        description="`http`: whether connections to servers are kept and shared by all clients, or each is closed after its answer."
+    )
     timeout_s: float = Field(gt=0, description="Deadline of a request; its own waits are not longer, seconds.")
     threads: int = Field(1, ge=1, description="Threads that it runs.")
 
@@ -231,7 +234,9 @@ class ProbeConfig(Record):
     """`config.json` of the probe."""
 
     format: Literal[1] = Field(1, description="Version of this file.")
-    services: dict[str, ProbeTarget] = Field(min_length=1, description="What is watched, by name.")
+    services: dict[str, ProbeTarget] = Field(
+        description="What is watched, by name; nothing on a host of load clients alone."
+    )
     watched_cpus: dict[str, tuple[int, ...]] = Field({}, description="Sets of CPUs whose load is told apart, by name.")
     own_network: str | None = Field(
         None,

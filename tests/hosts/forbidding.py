@@ -11,13 +11,13 @@ _LOAD_NUMBER, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _FAIL = 0x7FFF_0000, 0x0005_0000
 
 
-def forbid(error: int) -> None:
-    """From now on, here and in all children, io_uring_setup fails with this errno."""
+def forbid(error: int, call: int = IO_URING_SETUP) -> None:
+    """From now on, here and in all children, this system call fails with this errno."""
     filters = b"".join(
         struct.pack("=HBBI", *instruction)
         for instruction in (
             (_LOAD_NUMBER, 0, 0, 0),
-            (_JUMP_IF_EQUAL, 0, 1, IO_URING_SETUP),
+            (_JUMP_IF_EQUAL, 0, 1, call),
             (_RETURN, 0, 0, _FAIL | error),
             (_RETURN, 0, 0, _ALLOW),
         )
