@@ -18,7 +18,7 @@ from harness.errors import DeployError, HarnessError, MeasureError
 from harness.fleet import HERE, Site
 from harness.ports import LOOPBACK
 from harness.proof import START_DEADLINE_S, Expected, origin_of, prove, prove_foreign
-from harness.raw import BackendReport, ClientReport, ProbeReport, ServerReport
+from harness.raw import BackendReport, BalancerReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import held_by_one, option_values
 from harness.spec.contract import BackendAddress, HandlerConfig, ServerConfig
@@ -29,7 +29,7 @@ from harness.trust import Trust
 STOP_DEADLINE_S = 10.0
 OPEN_FILES_OF_OTHERS = 16_384  # at least, of a server that is none of ours, where the host allows it
 BACKLOG = 4096  # asked for in listen(2), the same in every model; the kernel caps it at net.core.somaxconn
-Fetched = TypeVar("Fetched", ClientReport, ProbeReport, ServerReport, BackendReport)
+Fetched = TypeVar("Fetched", ClientReport, ProbeReport, ServerReport, BackendReport, BalancerReport)
 
 
 @dataclass(frozen=True, kw_only=True)

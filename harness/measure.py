@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from signal import SIGTERM, SIGUSR2
 
 from harness.backend import BackendUp, stop_backend
+from harness.balancer import BalancerUp, stop_balancer
 from harness.client_service import client_config, client_spec
 from harness.clients import connect_deadline_s
 from harness.deploy import Deployed, Front, Reached, fetch_record, remove, stop_and_report
@@ -71,6 +72,7 @@ class Job:
     exact: bool  # whether the servers keep counts (`counts: exact`)
     on_tick: Callable[[Tick], None]  # told about progress, twice a second
     backends: Mapping[str, BackendUp] = field(default_factory=dict)  # behind the servers, by host
+    balancer: BalancerUp | None = None  # in front of them
     on_step: Callable[[str], None] = lambda _what: None  # told what a search tries next
     chosen_seed: int | None = None  # of the load; none: the name's
 
@@ -182,6 +184,9 @@ def finish(front: Front, job: Job, take: Take, fault: Injector | None = None) ->
         take.fault = fault.report()
         take.proved += requests_answered(take.fault)
 
+    if job.balancer is not None:  # before the servers: it would find them gone, and count that
+        take.balancer = stop_balancer(job.balancer)
+
     def end(server: Deployed) -> ServerReport | None:
         if fault is None:
             return stop_and_report(server.service, job.exact, server.stop)
@@ -199,6 +204,8 @@ def keep_logs(front: Front, job: Job, take: Take) -> None:
     """What the servers, and what is behind them, printed."""
     take.logs |= {server.name: server.service.logs() for server in front.servers}
     take.logs |= logs_of([backend.service for backend in job.backends.values()], "backend")
+    if job.balancer is not None:
+        take.logs["balancer"] = job.balancer.service.logs()
 
 
 def _follow(
@@ -292,6 +299,10 @@ def _probe_spec(host: str, front: Front, job: Job) -> ServiceSpec:
     }
     if host in job.backends:
         services["backend"] = ProbeTarget(pid=job.backends[host].service.main_pid, cgroup=cgroup)
+    placed = job.placement.balancer
+    if job.balancer is not None and placed is not None and placed.host == host:
+        balancing = job.balancer.service
+        services[placed.name] = ProbeTarget(pid=balancing.main_pid, cgroup=cgroup, port=balancing.spec.port, mark=True)
     config = ProbeConfig(
         services=services,
         watched_cpus=dict(sides.watched.items()),

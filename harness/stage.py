@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.backend import IMAGE as BACKEND
+from harness.balancer import IMAGE as BALANCER
+from harness.balancer import is_balanced, refuse_without_haproxy
 from harness.deploy import calibrate, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
 from harness.fleet import HERE, WARDEN, Fleet, Look, clean_all, fleet_of, site_here
@@ -245,6 +247,8 @@ def _helpers(trials: Sequence[Trial]) -> list[str]:
     found = []
     if any(trial.handler.backend.delay is not None for trial in trials):
         found.append(BACKEND)
+    if any(is_balanced(trial.balancer) for trial in trials):
+        found.append(BALANCER)
     return found
 
 
@@ -347,16 +351,14 @@ def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
 
 
 def _refuse_what_is_not_deployed_yet(trials: Sequence[Trial]) -> None:
-    """The vocabulary knows several servers before they can be started: better an error than one server's number for many."""
-    asked = {
-        "servers": any(trial.servers > 1 for trial in trials),
-        "balancer": any(trial.balancer != "none" for trial in trials),
-        "faults": any(trial.faults for trial in trials),
-    }
-    named = [key for key, there in asked.items() if there]
-    if named:
+    """The vocabulary knows faults on a schedule before they can be set off: better an error than an unharmed server's number."""
+    if any(trial.faults for trial in trials):
+        raise SpecError(["faults: this version checks and plans them, and does not set them off yet; leave them out"])
+    if any(trial.servers > 1 and trial.balancer == "none" for trial in trials):
         raise SpecError(
-            [f"{', '.join(named)}: this version checks and plans it, and does not deploy it yet; leave it out"]
+            [
+                "servers: several need something that spreads the load; set `balancer: haproxy-tcp`, `haproxy-http` or `direct`"
+            ]
         )
 
 
@@ -374,6 +376,8 @@ def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:
 def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
     remedy = "use RUNTIME=docker"
     for trial in trials:
+        if is_balanced(trial.balancer):
+            refuse_without_haproxy(trial.balancer)
         if trial.limits.memory is not None:
             raise RuntimeUnavailable(f"limits.memory needs a container; {remedy}")
         if trial.network != "host":

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness import store
 from harness.backend import BackendUp, backend_up
+from harness.balancer import BalancerUp, balancer_up
 from harness.deploy import Deployed, Front, server_up, together
 from harness.errors import HostError, RuntimeUnavailable, TrialError
 from harness.events import Tick
@@ -21,9 +23,11 @@ from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
 from harness.placement import Placed
 from harness.plan import PlannedTrial
+from harness.proof import prove, prove_foreign
 from harness.result import HostUse, TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
 from harness.seen import client_shares, evidence_of, host_uses, looked_at
+from harness.spec.contract import BalancedAddress
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
@@ -140,6 +144,9 @@ def _deploy_and_measure(job: Job, stage: Stage, iterations_per_us: float, take: 
     with contextlib.ExitStack() as up:
         job = replace(job, backends=_backends_up(job, take.notes, up))
         front = _front_up(job, stage, iterations_per_us, take.notes, up)
+        if job.placement.balancer is not None:
+            balancer = up.enter_context(_balancer_up(job, job.placement.balancer, front, take.notes))
+            job, front = replace(job, balancer=balancer), _balanced(job, front, balancer, stage, take.notes)
         take.proved = front.proving_requests
         if trial.load.kind == "capacity":
             _search(front, job, stage, take)
@@ -167,6 +174,28 @@ def _front_up(job: Job, stage: Stage, iterations_per_us: float, notes: list[str]
         for server, placed in zip(servers, job.placement.servers, strict=True)
     ]
     return Front.of(named, direct=job.trial.balancer == "direct")
+
+
+def _balancer_up(
+    job: Job, placed: Placed, front: Front, notes: list[str]
+) -> contextlib.AbstractContextManager[BalancerUp]:
+    """The balancer in front of the trial's servers."""
+    parts = [(server, urlsplit(server.url)) for server in front.servers]
+    behind = [BalancedAddress(name=server.name, host=at.hostname or "", port=at.port or 80) for server, at in parts]
+    return balancer_up(job.fleet[placed.host], job.name, job.trial, behind, placed.cores, notes)
+
+
+def _balanced(job: Job, front: Front, balancer: BalancerUp, stage: Stage, notes: list[str]) -> Front:
+    """The same servers as the load meets them: by the balancer's address, proved right through it."""
+    assert job.placement.balancer is not None  # noqa: S101 - it is up
+    trial, service, dial = job.trial, balancer.service, job.fleet[job.placement.balancer.host].dial
+    model = stage.model_of(trial)
+    if model is not None and model.contract == "full":
+        proved, _ = prove(service, balancer.port, trial, dial)
+    else:
+        proved, _ = prove_foreign(balancer.origin, trial, front.trust, service, notes, dial)
+    url = f"{balancer.origin}{trial.request.path}"
+    return replace(front, url=url, proving_requests=front.proving_requests + proved)
 
 
 def _server_up(
