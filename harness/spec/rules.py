@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from harness.spec.cluster_rules import CLUSTER_RULES, running_server_contradictions
 from harness.spec.contradiction import Contradiction, Rule
 from harness.spec.experiment import Trial
 from harness.spec.foreign import RunningServer
@@ -125,10 +126,12 @@ def _of_what_runs_already(trial: Trial) -> Iterator[Contradiction]:
     for path in (path for path, is_asked in asked if is_asked):
         what = f"`{path}` cannot be set for a server that runs already"
         yield Contradiction(("model", path), what, "leave it out for this model, or give the server as an `image`")
+    yield from running_server_contradictions(trial)
 
 
 _RULES: tuple[Rule, ...] = (
     *LOAD_RULES,
+    *CLUSTER_RULES,
     _echo_has_no_body_of_its_own,
     _answers_are_possible,
     _bimodal_has_slow_answers,

@@ -136,6 +136,14 @@ BROKEN = [
     ("no request in the window", HEAD + "base: {load: {kind: open, rate: 0.1/s}}\n", 3, "no request falls into the window"),
     ("GET with body", HEAD + "base: {request: {body: 1 KiB}}\n", 3, "a GET request carries no body"),
     ("work beyond the deadline", HEAD + "base: {handler: {cpu: 6 s}}\n", 3, "every request times out"),
+    # several servers, and what is in front of them
+    ("several without a balancer", HEAD + "base:\n  servers: 3\n", 4, "the load would meet one of them only; set `balancer`: `haproxy-tcp`"),
+    ("several without a balancer as a level", HEAD + "factors:\n  servers: [1, 2]\n", 4, "the load would meet one of them only"),
+    ("balancing of no balancer", HEAD + "base:\n  balancing: {fall: 5}\n", 4, "`balancing` says how HAProxy works, and there is none"),
+    ("balancing of clients that spread", HEAD + "base: {servers: 2, balancer: direct}\nfactors:\n  balancing.cores: [1, 2]\n", 5, "`balancing` says how HAProxy works"),
+    ("HAProxy before https", HEAD + "base:\n  model: {image: a, port: 443, https: true}\n  balancer: haproxy-http\n", 4, "these servers speak https"),
+    ("several of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  servers: 2\n", 5, "`servers` cannot be set for a server that runs already"),
+    ("balancer of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  balancer: direct\n", 5, "`balancer` cannot be set for a server that runs already"),
     # factors
     ("factor without levels", HEAD + "factors:\n  model: []\n", 4, "`factors.model` is empty"),
     ("one level without a list", HEAD + "factors:\n  model: ppc\n", 4, "not a list; write `[ppc]`"),
