@@ -36,6 +36,7 @@ PACKAGES = {
     "shellcheck": "shellcheck",
     "curl": "curl",
     "sshd": "openssh-server",
+    "haproxy": "haproxy",
 }
 BENCH_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "h2load": "nghttp2-client"}
 
