@@ -12,6 +12,7 @@ from harness.errors import HostError
 from harness.hosts.cores import CoreMap, divide_among, slices
 from harness.hosts.room import Room
 from harness.spec.experiment import Trial
+from harness.spec.foreign import ReadyImage
 from harness.spec.inventory import ALL_ROLES, HostRole
 
 
@@ -147,9 +148,19 @@ def _servers(trial: Trial, numbers: Mapping[str, Sequence[int]], sides: Mapping[
     for host, there in numbers.items():
         if not there:
             continue
+        _refuse_one_port_for_several(trial, host, len(there))
         for number, cores in zip(there, slices(sides[host].server, len(there), trial.limits.cores), strict=True):
             placed[number] = Placed(names[number], host, cores)
     return tuple(placed[number] for number in sorted(placed))
+
+
+def _refuse_one_port_for_several(trial: Trial, host: str, servers: int) -> None:
+    """A ready image listens where it always does, and cannot be told another port."""
+    if servers > 1 and trial.network == "host" and isinstance(trial.model, ReadyImage):
+        raise HostError(
+            f"{host}: {servers} servers of the image {trial.model_name} would share its port {trial.model.port}, as they have"
+            " the host's network; set `network: bridge`, or give as many hosts the role `server`"
+        )
 
 
 def _clients(

@@ -22,6 +22,7 @@ def trial(**changes: Any) -> Trial:
 
 
 BALANCED = {"servers": 3, "balancer": "haproxy-tcp"}
+IMAGE = {"image": "acme/api:1", "port": 80}
 THREE = [machine("c", roles=("client", "balancer")), machine("s1", roles=("server",)), machine("s2", roles=("server",))]
 
 
@@ -105,8 +106,15 @@ def test_loopback_addresses_are_for_a_machine_that_is_alone() -> None:
         ({}, [machine("s", roles=("server",))], "has the role `client`"),
         (BALANCED, [machine("c", roles=("client",)), machine("s", roles=("server",))], "has the role `balancer`"),
         ({"limits": {"cores": 9}}, THREE, "s1: limits.cores: 9"),
+        ({**BALANCED, "model": IMAGE}, THREE, "s1: 2 servers of the image .* would share its port 80"),
     ],
 )
 def test_what_the_hosts_lack_is_told(asked: dict[str, Any], hosts: list[Machine], words: str) -> None:
     with pytest.raises(HostError, match=words):
         place(trial(**asked), hosts)
+
+
+@pytest.mark.parametrize("changes", [{"servers": 2}, {"network": "bridge"}], ids=["a host each", "a network each"])
+def test_servers_of_a_ready_image_that_share_no_port_are_placed(changes: dict[str, Any]) -> None:
+    placement = place(trial(**{**BALANCED, "model": IMAGE, **changes}), THREE)
+    assert len(placement.servers) == changes.get("servers", 3)
