@@ -174,7 +174,7 @@ def set_stage(
         HostError: a host lacks what a trial, or a model, needs, is away, or is held by somebody else.
     """
     _refuse_work_that_is_not_shared(trials, models)
-    _refuse_what_is_not_deployed_yet(trials)
+    _refuse_what_is_not_set_off_yet(trials)
     audit = collect_settings()  # before images are built: its load is what others make
     servers = [trial.model for trial in trials]
     needed = _Needed(
@@ -350,16 +350,10 @@ def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
         raise HostError("\n".join(missing))
 
 
-def _refuse_what_is_not_deployed_yet(trials: Sequence[Trial]) -> None:
+def _refuse_what_is_not_set_off_yet(trials: Sequence[Trial]) -> None:
     """The vocabulary knows faults on a schedule before they can be set off: better an error than an unharmed server's number."""
     if any(trial.faults for trial in trials):
         raise SpecError(["faults: this version checks and plans them, and does not set them off yet; leave them out"])
-    if any(trial.servers > 1 and trial.balancer == "none" for trial in trials):
-        raise SpecError(
-            [
-                "servers: several need something that spreads the load; set `balancer: haproxy-tcp`, `haproxy-http` or `direct`"
-            ]
-        )
 
 
 def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:
