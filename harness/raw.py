@@ -282,7 +282,9 @@ class BalancerReport(BalancerMark):
     format: Literal[1] = 1
     version: str = Field(description="Of the program.")
     started_ns: int = Field(description="When it could take connections, CLOCK_MONOTONIC of its host.")
-    checks_most: int = Field(description="Health checks that each server got at most: life over interval, and those cut off.")
+    checks_most: int = Field(
+        description="Health checks that each server got at most: life over interval, and those cut off."
+    )
     connections_limit: int = Field(description="Most that it may hold from clients (`slim` of the frontend).")
     marks: tuple[BalancerMark, ...] = Field(description="One per SIGUSR1: the window's start and end.")
     events: tuple[BalancerEvent, ...] = Field((), description="In the order in which they were seen.")

@@ -14,10 +14,10 @@ from typing import Any
 import docker
 import pytest
 
-from harness.ports import free_port
 from harness.errors import HostError, ImageError
 from harness.images import ensure_images
 from harness.images.stage import seccomp_profile
+from harness.ports import free_port
 from harness.runtime.base import ServiceSpec, make_owner
 from harness.runtime.docker import DockerRuntime
 from harness.spec.catalogue import load_model
