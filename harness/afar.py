@@ -191,7 +191,7 @@ def _site(
     clock = afar.checked[name].clock
     assert clock is not None  # noqa: S101 - measured with the check
     connection = afar.connections[name]
-    return Site(machine, runtime, clock, address, ports_of(connection, address), connection)
+    return Site(machine, runtime, clock, address, ports_of(connection, address), connection, host.power)
 
 
 def _at_once(do: Callable[[Any], _T], these: Sequence[Any] | Mapping[str, Any]) -> list[_T]:

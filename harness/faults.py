@@ -15,7 +15,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from harness.deploy import STOP_DEADLINE_S, fetch_record
-from harness.errors import DeployError, MeasureError
+from harness.errors import DeployError, HostError, MeasureError
+from harness.hosts.connection import Dial
 from harness.raw import FaultReport, ServerReport
 from harness.runtime.base import Service
 from harness.spec.experiment import Trial
@@ -28,13 +29,14 @@ Kind = Literal["crash", "exit", "hang", "deadlock", "leak"]
 class Injector:
     """Holds the connection, and sends the request when it is due."""
 
-    def __init__(self, kind: Kind, url: str, timeout_s: float) -> None:
+    def __init__(self, kind: Kind, url: str, timeout_s: float, dial: Dial | None = None) -> None:
         """Connect, and be answered once.
 
         Args:
             kind: of the fault.
             url: of the server.
             timeout_s: of each request on the connection; what is not answered by then is silence.
+            dial: how the server is reached; none: directly.
 
         Raises:
             MeasureError: the server does not answer.
@@ -47,8 +49,10 @@ class Injector:
         self._thread: threading.Thread | None = None
         self._report = FaultReport(kind=kind, sent_ns=None, outcome="not sent", after_s=None)
         try:
+            if dial is not None:
+                self._connection.sock = dial(self._connection.host, self._connection.port, timeout_s)
             self._ask("/")
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, HostError) as error:
             self.close()
             raise MeasureError(f"{url}: no answer on the connection that is to set off the fault: {error!r}") from None
         self._connection.auto_open = 0  # from now on this connection or none

@@ -11,6 +11,7 @@ from harness.hosts.room import room_of_this_host
 from harness.placement import Machine, Placement
 from harness.ports import LOOPBACK, Ports
 from harness.runtime.base import Runtime
+from harness.spec.inventory import Power
 
 WARDEN = "warden"
 """Folder of images/: what holds a host for a run."""
@@ -29,6 +30,7 @@ class Site:
     address: str = LOOPBACK  # at which services with the host's network listen, and the other hosts reach them
     ports: Ports = field(default_factory=Ports)
     connection: Connection | None = None  # none: it is this machine
+    power: Power = field(default_factory=Power)  # commands of this machine that act on the whole host
 
     @property
     def name(self) -> str:

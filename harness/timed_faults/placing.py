@@ -1,0 +1,80 @@
+"""From a trial that is placed to what its faults act on."""
+
+from collections.abc import Sequence
+
+from harness.deploy import Deployed
+from harness.fleet import Fleet, Site
+from harness.hosts.connection import Done
+from harness.placement import Placement
+from harness.spec.cluster import FaultAction, TimedFault
+from harness.timed_faults.target import FaultHost, FaultTarget, Run, run_here
+
+OF_HOSTS: tuple[FaultAction, ...] = ("kill-host", "freeze-host", "partition", "delay", "loss")
+"""Faults of the whole host that a server is on, and of all others on it."""
+
+
+def fault_hosts(placement: Placement, fleet: Fleet) -> list[FaultHost]:
+    """The host of each server.
+
+    Args:
+        placement: of the trial.
+        fleet: every host.
+    """
+    return [_host(fleet[placed.host], placement, fleet) for placed in placement.servers]
+
+
+def fault_targets(hosts: Sequence[FaultHost], servers: Sequence[Deployed], fleet: Fleet) -> list[FaultTarget]:
+    """The servers that run, each on its host.
+
+    Args:
+        hosts: `fault_hosts`.
+        servers: in the same order.
+        fleet: every host.
+    """
+    return [
+        FaultTarget(**vars(host), service=server.service, url=server.url, dial=fleet[host.host].dial)
+        for host, server in zip(hosts, servers, strict=True)
+    ]
+
+
+def servers_hit(faults: Sequence[TimedFault], placement: Placement, among: Sequence[FaultAction] = ()) -> set[str]:
+    """Names of the servers that faults touch; of a whole host, all on it.
+
+    Args:
+        faults: of the trial.
+        placement: of the trial.
+        among: only faults that do one of these; none: all.
+    """
+    found: set[str] = set()
+    for fault in faults:
+        hit = placement.servers[fault.server - 1]
+        if not among or fault.do in among:
+            found |= {one.name for one in placement.servers if one is hit or _both(fault.do, one.host, hit.host)}
+    return found
+
+
+def _both(do: FaultAction, host: str, other: str) -> bool:
+    return do in OF_HOSTS and host == other
+
+
+def _host(site: Site, placement: Placement, fleet: Fleet) -> FaultHost:
+    sending = [placement.balancer.host] if placement.balancer is not None else [one.host for one in placement.clients]
+    return FaultHost(
+        host=site.name,
+        here=site.here,
+        run=_run_on(site),
+        power=site.power,
+        peers=tuple(dict.fromkeys(fleet[name].address for name in sending if name != site.name)),
+        as_root=site.runtime.name == "docker",
+    )
+
+
+def _run_on(site: Site) -> Run:
+    connection = site.connection
+    if connection is None:
+        return run_here
+
+    def run(argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", as_root: bool = False) -> Done:
+        return connection.run(argv, timeout_s=timeout_s, stdin=stdin, as_root=as_root)
+
+    return run
