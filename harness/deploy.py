@@ -22,7 +22,8 @@ from harness.raw import BackendReport, BalancerReport, ClientReport, ProbeReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import held_by_one, option_values
 from harness.spec.contract import BackendAddress, HandlerConfig, ServerConfig
-from harness.spec.experiment import Handler, Trial
+from harness.spec.experiment import Trial
+from harness.spec.fault_rules import has_crash
 from harness.spec.model import Model
 from harness.trust import Trust
 
@@ -231,19 +232,20 @@ def server_config(
         port=port,
         backlog=BACKLOG,
         options=option_values(model, trial.options),
-        handler=handler_config(trial.handler, iterations_per_us, backend),
+        handler=handler_config(trial, iterations_per_us, backend),
     )
 
 
-def handler_config(handler: Handler, iterations_per_us: float, backend: BackendAddress | None) -> HandlerConfig:
+def handler_config(trial: Trial, iterations_per_us: float, backend: BackendAddress | None) -> HandlerConfig:
     """The handler's work, CPU time turned into calibrated iterations."""
+    handler = trial.handler
     return HandlerConfig(
         kind=handler.kind,
         body_bytes=handler.body.bytes,
         cpu_iterations=round(handler.cpu.us * iterations_per_us),
         log=handler.log,
         backend=backend,
-        fault=handler.fault,
+        fault="crash" if has_crash(trial) else handler.fault,
     )
 
 

@@ -10,7 +10,7 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
-from signal import SIGTERM
+from signal import SIGTERM, Signals
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -131,7 +131,7 @@ def injector(trial: Trial, url: str) -> Iterator[Injector | None]:
         holding.close()
 
 
-def stop_what_is_left(service: Service, exact: bool, notes: list[str]) -> ServerReport | None:
+def stop_what_is_left(service: Service, exact: bool, notes: list[str], stop: Signals = SIGTERM) -> ServerReport | None:
     """Ask a server with a fault to finish; its exit report, if it can still write one.
 
     A server that has ended, or does not end, is what was asked for: that becomes a note, and no error.
@@ -140,12 +140,15 @@ def stop_what_is_left(service: Service, exact: bool, notes: list[str]) -> Server
         service: the server.
         exact: whether it writes a report at all.
         notes: of the trial.
+        stop: on which it finishes.
     """
-    service.signal(SIGTERM)
+    service.signal(stop)
     try:
         status = service.wait(STOP_DEADLINE_S)
     except DeployError:
-        notes.append(f"after the fault the server did not end on SIGTERM within {STOP_DEADLINE_S:.0f} s, and is killed")
+        notes.append(
+            f"after the fault the server did not end on {stop.name} within {STOP_DEADLINE_S:.0f} s, and is killed"
+        )
         return None
     if status != 0:
         notes.append(f"after the fault the server ended with status {status}, and without an exit report")

@@ -25,16 +25,29 @@ from harness.fleet import Fleet, Look
 from harness.load_clients import LoadClient, LoadClients, led
 from harness.merging import merged_backends, merged_clients
 from harness.placement import Placement
-from harness.raw import BackendReport, BalancerReport, ClientReport, FaultReport, ProbeReport, ServerReport
+from harness.raw import (
+    BackendReport,
+    BalancerReport,
+    ClientReport,
+    FaultReport,
+    ProbeReport,
+    ServerReport,
+    TimedFaultReport,
+)
 from harness.result import Capacity
 from harness.runtime.base import Runtime, Service, ServiceSpec
+from harness.spec.cluster import FaultAction
 from harness.spec.contract import ProbeConfig, ProbeTarget, ProbeWindow
 from harness.spec.experiment import Trial
+from harness.timed_faults import FaultSchedule, fault_hosts, fault_targets, servers_hit
 
 STEP_DEADLINE_S = 15.0
 START_DELAY_NS = 50_000_000  # from "ready" to the first request: long enough to hand the start time over
 START_DELAY_AFAR_NS = 600_000_000  # the same, where it goes over a network and through an engine
 PROBE_INTERVAL_S = 0.25
+ENDING: tuple[FaultAction, ...] = ("kill-server", "kill-host")
+"""Faults after which a server that reports is another process than the one that was proved."""
+
 PLATEAU_S = 30.0  # at most: the client lets go as soon as the memory has been read
 
 
@@ -49,6 +62,7 @@ class Take:
     backend: BackendReport | None = None
     balancer: BalancerReport | None = None
     fault: FaultReport | None = None
+    faults: tuple[TimedFaultReport, ...] = ()
     proved: int = 0  # requests that the server answered rightly before the load
     logs: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what went wrong without touching the numbers
@@ -104,15 +118,25 @@ def measure(front: Front, job: Job, take: Take) -> None:
         MeasureError: a client or a probe broke down or missed a deadline.
         DeployError: a server did not finish as the contract says.
     """
-    with injector(job.trial, front.url) as fault:
+    with injector(job.trial, front.url) as fault, _scheduled(front, job) as faults:
         try:
-            observe(front, job, take, fault)
+            observe(front, job, take, fault, faults)
             finish(front, job, take, fault)
         finally:
             keep_logs(front, job, take)
 
 
-def observe(front: Front, job: Job, take: Take, fault: Injector | None = None) -> None:
+def _scheduled(front: Front, job: Job) -> FaultSchedule:
+    """The faults of the trial's schedule, none in most of them."""
+    faults = job.trial.faults
+    hosts = fault_hosts(job.placement, job.fleet) if faults else []
+    targets = fault_targets(hosts, front.servers, job.fleet) if faults else []
+    return FaultSchedule(faults, targets, job.trial.load.timeout.s)
+
+
+def observe(
+    front: Front, job: Job, take: Take, fault: Injector | None = None, faults: FaultSchedule | None = None
+) -> None:
     """One load beside servers that live on: clients and probes come, tell and go. A search makes many of them.
 
     Args:
@@ -120,6 +144,7 @@ def observe(front: Front, job: Job, take: Take, fault: Injector | None = None) -
         job: what is to be measured.
         take: gets the reports.
         fault: whoever sets off the trial's fault.
+        faults: whoever breaks what its schedule says; all of it is undone before the servers are asked to end.
 
     Raises:
         MeasureError: a client or a probe broke down or missed a deadline.
@@ -129,10 +154,15 @@ def observe(front: Front, job: Job, take: Take, fault: Injector | None = None) -
     with started([*clients, *probes], take.notes) as services:
         watching = dict(zip(hosts, services[len(clients) :], strict=True))
         try:
-            take.shares = _follow(load_clients(services[: len(clients)], job), watching, job, fault)
+            take.shares = _follow(load_clients(services[: len(clients)], job), watching, job, fault, faults)
             take.client = merged_clients(take.shares)
             take.probes = _end(watching)
         finally:
+            if faults is not None:
+                faults.end()
+                take.faults = faults.report()
+                take.proved += faults.requests_answered()
+                take.notes += faults.troubles
             take.logs |= logs_of([service for service in services if service.spec.role == "client"], "client")
             take.logs |= logs_of(list(watching.values()), "probe")
 
@@ -187,16 +217,23 @@ def finish(front: Front, job: Job, take: Take, fault: Injector | None = None) ->
     if job.balancer is not None:  # before the servers: it would find them gone, and count that
         take.balancer = stop_balancer(job.balancer)
 
+    hit = servers_hit(job.trial.faults, job.placement)
+
     def end(server: Deployed) -> ServerReport | None:
-        if fault is None:
+        if server.stop is None or (fault is None and server.name not in hit):
             return stop_and_report(server.service, job.exact, server.stop)
-        return stop_what_is_left(server.service, job.exact, take.notes)
+        return stop_what_is_left(server.service, job.exact, take.notes, server.stop)
 
     with ThreadPoolExecutor(len(front.servers)) as pool:
         reports = pool.map(end, front.servers)
         take.servers = {
             server.name: report for server, report in zip(front.servers, reports, strict=True) if report is not None
         }
+    for name in sorted(take.servers.keys() & servers_hit(job.trial.faults, job.placement, ENDING)):
+        del take.servers[name]
+        take.notes.append(
+            f"{name} was started again in the trial: what it counted before is lost, and its counts are left out"
+        )
     take.backend = merged_backends([stop_backend(backend) for backend in job.backends.values()])
 
 
@@ -209,7 +246,11 @@ def keep_logs(front: Front, job: Job, take: Take) -> None:
 
 
 def _follow(
-    clients: Sequence[LoadClient], probes: Mapping[str, Service], job: Job, fault: Injector | None
+    clients: Sequence[LoadClient],
+    probes: Mapping[str, Service],
+    job: Job,
+    fault: Injector | None,
+    faults: FaultSchedule | None,
 ) -> list[ClientReport]:
     """The trial's timeline, from ready to done; what each client counted."""
     load, kept = job.trial.load, keeps_connections(job.trial)
@@ -228,10 +269,15 @@ def _follow(
             probe.put("window.json", window.model_dump_json().encode())
         if fault is not None:
             fault.arm(timeline.window_start_ns + job.trial.handler.fault_at.ns)
-        for edge_ns in (timeline.window_start_ns, timeline.window_end_ns):
-            together.pump_until(edge_ns)
-            _each(looks, "edge", STEP_DEADLINE_S)
+        if faults is not None:
+            faults.arm(timeline.window_start_ns)
+        together.pump_until(timeline.window_start_ns)
+        _each(looks, "edge", STEP_DEADLINE_S)
+        together.pump_until(timeline.window_end_ns)
         together.expect("drained", load.timeout.s + STEP_DEADLINE_S)
+        if faults is not None:
+            faults.end()
+        _each(looks, "edge", STEP_DEADLINE_S)  # after that: a probe on a frozen host can say so only now
         if kept:
             _weigh(probes, looks)
             _release(together, job)

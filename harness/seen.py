@@ -111,6 +111,7 @@ def evidence_of(
         balancer_usage=usage.get("balancer"),
         shares=take.shares,
         fault=take.fault,
+        faults=take.faults,
         earlier_ok=take.earlier_ok,
         earlier_unknown=take.earlier_unknown,
         searched=take.capacity is not None and take.capacity.ended != "client gave out",

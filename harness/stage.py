@@ -30,6 +30,7 @@ from harness.spec.experiment import Trial
 from harness.spec.foreign import Foreign, ReadyImage, RunningServer, certificates
 from harness.spec.model import Model
 from harness.terminal import Display
+from harness.timed_faults import fault_hosts, preflight
 from harness.walls import refuse_walls
 
 if TYPE_CHECKING:
@@ -174,7 +175,6 @@ def set_stage(
         HostError: a host lacks what a trial, or a model, needs, is away, or is held by somebody else.
     """
     _refuse_work_that_is_not_shared(trials, models)
-    _refuse_what_is_not_set_off_yet(trials)
     audit = collect_settings()  # before images are built: its load is what others make
     servers = [trial.model for trial in trials]
     needed = _Needed(
@@ -200,6 +200,7 @@ def set_stage(
         stage = Stage(fleet, note, models, digests, audit, [], trusted, afar)
         if stage.runtime.name == "process":
             _refuse_what_processes_cannot(trials, models)
+        _refuse_faults_that_cannot_be(stage, trials)
         stage = replace(stage, walls=_walls(stage, trials), held=up.pop_all())
     for wall in stage.walls:
         display.say(f"a wall that the plan may meet: {wall}")
@@ -350,10 +351,12 @@ def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
         raise HostError("\n".join(missing))
 
 
-def _refuse_what_is_not_set_off_yet(trials: Sequence[Trial]) -> None:
-    """The vocabulary knows faults on a schedule before they can be set off: better an error than an unharmed server's number."""
-    if any(trial.faults for trial in trials):
-        raise SpecError(["faults: this version checks and plans them, and does not set them off yet; leave them out"])
+def _refuse_faults_that_cannot_be(stage: Stage, trials: Sequence[Trial]) -> None:
+    asked = []
+    for trial in (trial for trial in trials if trial.faults):
+        hosts = fault_hosts(stage.place(trial), stage.fleet)
+        asked += [(fault, hosts[fault.server - 1]) for fault in trial.faults]
+    preflight(asked)
 
 
 def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:

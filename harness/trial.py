@@ -31,6 +31,7 @@ from harness.spec.contract import BalancedAddress
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
+from harness.timed_faults import servers_hit
 
 RETURN_S = 60.0
 """How long a host that was lost in a trial is waited for."""
@@ -87,6 +88,7 @@ def run_trial(
         servers=take.servers,
         backend=take.backend,
         fault=take.fault,
+        faults=take.faults,
         balancer=take.balancer,
         client_shares=client_shares(job, take),
         hosts=_hosts(job, take, before),
@@ -233,7 +235,9 @@ def _step_verdict(stage: Stage, job: Job, take: Take) -> Verdict | None:
 def _judgement(job: Job, take: Take, stage: Stage, trouble: str | None) -> dict[str, Any]:
     """Usage, core loads, checks, verdict and state; a trial that broke is failed, with the reason."""
     usage, cores = looked_at(job, take)
-    gone = [placed.name for placed in job.placement.servers if placed.name not in usage] if take.probes else []
+    broken = servers_hit(job.trial.faults, job.placement)
+    unseen = [placed.name for placed in job.placement.servers if placed.name not in usage] if take.probes else []
+    gone = [name for name in unseen if name not in broken]
     if gone and take.fault is None and trouble is None:
         trouble = f"the {gone[0]}'s processes were gone before the window ended{_last_words(take, gone[0])}"
     known: dict[str, Any] = {"usage": usage, "cores": cores}

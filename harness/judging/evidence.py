@@ -6,7 +6,7 @@ from typing import Literal
 
 from harness import readings
 from harness.histogram import bounds_of, percentile
-from harness.raw import BackendReport, BalancerReport, ClientReport, FaultReport, ServerReport
+from harness.raw import BackendReport, BalancerReport, ClientReport, FaultReport, ServerReport, TimedFaultReport
 from harness.result import CoreLoad, NetworkUse, ServiceUsage, Side
 from harness.spec.experiment import Trial
 
@@ -56,6 +56,7 @@ class Evidence:
     balancer_usage: ServiceUsage | None = None
     shares: Sequence[ClientReport] = ()  # of each of several load clients; `client` is all of them together
     fault: FaultReport | None = None  # what was set off
+    faults: Sequence[TimedFaultReport] = ()  # what was broken on a schedule
     earlier_ok: int = 0  # right answers of earlier loads on the same server: the steps of a search for capacity
     earlier_unknown: int = 0  # and their requests of unknown fate
     searched: bool = (
@@ -208,7 +209,12 @@ class Evidence:
 
     @property
     def fault_missed(self) -> str | None:
-        """Why the window does not show the fault that was asked for; None where it does, or none was asked for."""
+        """Why the window does not show a fault that was asked for; None where it does, or none was asked for."""
+        of_schedule = (self._missed(fault) for fault in self.faults)
+        return next((missed for missed in (self._handler_fault_missed, *of_schedule) if missed is not None), None)
+
+    @property
+    def _handler_fault_missed(self) -> str | None:
         fault, window_end_ns = self.fault, self.client.window_end_ns
         if fault is None:
             return None
@@ -221,6 +227,16 @@ class Evidence:
             return f"its request was still waiting when its deadline came ({fault.detail})"
         late_s = (fault.sent_ns - window_end_ns) / 1e9 + (fault.after_s or 0.0)
         return f"it came {late_s:.1f} s after the window" if late_s > 0 else None
+
+    def _missed(self, fault: TimedFaultReport) -> str | None:
+        """Why the window does not show a fault of the schedule; None where it does."""
+        which = f"the {fault.do} of server {fault.server}"
+        if fault.began_ns is None:
+            return f"{which} was not begun"
+        if fault.outcome != "done":
+            return f"{which} could not be done ({fault.detail})"
+        late_s = ((fault.done_ns or fault.began_ns) - self.client.window_end_ns) / 1e9
+        return f"{which} was done {late_s:.1f} s after the window" if late_s > 0 else None
 
     @property
     def fault_asked(self) -> str | None:

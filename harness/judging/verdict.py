@@ -21,7 +21,7 @@ def judge(evidence: Evidence) -> tuple[tuple[Check, ...], Verdict, State, str | 
         more = beside if verdict.limited_by == "client lag" else doubts  # the verdict has said it
         return checks, verdict, "invalid", "; ".join([gave_out, *more])
     if (missed := evidence.fault_missed) is not None:
-        told = f"the window does not show the {evidence.trial.handler.fault} that was asked for: {missed}"
+        told = f"the window does not show the {evidence.fault_asked} that was asked for: {missed}"
         return checks, verdict, "invalid", "; ".join([told, *doubts])
     if doubts:
         return checks, verdict, "marked", "; ".join(doubts)

@@ -9,6 +9,7 @@ from harness.spec.catalogue import load_model, model_names, option_problem, resi
 from harness.spec.contradiction import Contradiction
 from harness.spec.experiment import Scalar, Trial
 from harness.spec.factors import Factor
+from harness.spec.fault_rules import has_crash
 from harness.spec.foreign import Foreign, name_of
 from harness.spec.levels import Value
 from harness.spec.model import Model
@@ -91,10 +92,11 @@ class Shelf:
     def spare_contradiction(self, trial: Trial) -> Contradiction | None:
         """Whether the request that sets a fault off would have the only worker to itself (harness/faults.py)."""
         model = self.known(trial.model)
-        if trial.handler.fault == "none" or model is None or workers_of(model, trial.options) != 1:
+        asked = trial.handler.fault != "none" or has_crash(trial)
+        if not asked or model is None or workers_of(model, trial.options) != 1:
             return None
         return Contradiction(
-            (*(f"{OPTIONS}{name}" for name in model.workers), "handler.fault"),
+            (*(f"{OPTIONS}{name}" for name in model.workers), "faults" if has_crash(trial) else "handler.fault"),
             f"`{name_of(trial.model)}` has one worker here, and the connection that sets off the fault takes it",
             "give it two or more",
         )

@@ -121,7 +121,10 @@ class Trial(Record):
     )
     balancing: Balancing = Field(Balancing(), description="How the balancer works (`haproxy-*` only).")
     faults: tuple[TimedFault, ...] = Field(
-        (), max_length=16, description="What is broken on purpose, and when, from the start of the window."
+        (),
+        strict=False,
+        max_length=16,
+        description="What is broken on purpose, and when, from the start of the window.",
     )
     limits: Limits = Field(Limits(), description="What the server may use.")
     network: Literal["host", "bridge"] = Field("host", description="The container's network; `bridge` shows its price.")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from harness.spec.contradiction import Contradiction
 from harness.spec.experiment import Trial
+from harness.spec.fault_rules import has_crash
 from harness.spec.foreign import RunningServer
 from harness.spec.traffic import MixedRequest
 
@@ -123,10 +124,10 @@ def _headers_differ(trial: Trial, number: int, kind: MixedRequest) -> Contradict
 
 
 def _fault_has_its_path_alone(trial: Trial, number: int, kind: MixedRequest) -> Contradiction | None:
-    if trial.handler.fault == "none" or kind.path != FAULT_PATH:
+    if kind.path != FAULT_PATH or (trial.handler.fault == "none" and not has_crash(trial)):
         return None
     return Contradiction(
-        (*_places(trial, number, "path"), "handler.fault"),
+        (*_places(trial, number, "path"), "faults" if has_crash(trial) else "handler.fault"),
         f"{_of(trial, number)}every request would set the fault off, as `{FAULT_PATH}` is what does",
         "ask for another path",
     )

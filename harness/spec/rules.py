@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from harness.spec.cluster_rules import CLUSTER_RULES, running_server_contradictions
 from harness.spec.contradiction import Contradiction, Rule
 from harness.spec.experiment import Trial
+from harness.spec.fault_rules import fault_contradictions, has_crash
 from harness.spec.foreign import RunningServer
 from harness.spec.load_rules import LOAD_RULES
 from harness.spec.request_rules import request_contradictions, status_contradictions
@@ -21,6 +22,7 @@ def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradict
         if found := rule(trial, varied):
             yield found
     yield from request_contradictions(trial, varied)
+    yield from fault_contradictions(trial, varied)
 
 
 def _echo_has_no_body_of_its_own(trial: Trial, varied: Collection[str]) -> Contradiction | None:
@@ -106,9 +108,11 @@ def foreign_contradictions(trial: Trial) -> Iterator[Contradiction]:
         ("handler.cpu", handler.cpu.ns > 0),
         ("handler.backend.delay", handler.backend.delay is not None),
         ("handler.fault", handler.fault != "none"),
+        ("faults", has_crash(trial)),
     )
     for path in (path for path, is_asked in asked if is_asked):
-        what = f"`{path}` has no effect on a server that does not have the handler of images/common"
+        crash = "crash-handler` of `" if path == "faults" else ""
+        what = f"`{crash}{path}` has no effect on a server that does not have the handler of images/common"
         yield Contradiction(("model", path), what, "leave it out for this model")
     if isinstance(trial.model, RunningServer):
         yield from _of_what_runs_already(trial)

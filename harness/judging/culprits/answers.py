@@ -2,6 +2,10 @@
 
 from harness.judging.culprits.words import cpu_of_both
 from harness.judging.evidence import STALL_S, Evidence
+from harness.spec.experiment import Trial
+
+ENDING = ("crash-handler", "kill-server", "kill-host")
+"""Faults of a schedule that may end the server's first process; those of the handler may all keep it from its report."""
 
 ERRORS_GIVE_OUT = 0.1
 """Share of failed requests from which errors, not a resource, are what the trial shows: one user in ten."""
@@ -16,13 +20,17 @@ def fault_stopped_it(evidence: Evidence) -> str | None:
     stall_slices = round(STALL_S * 10)
     if fault is None:
         return None
-    if evidence.server is None and evidence.trial.servers == 1:
+    if evidence.server is None and evidence.trial.servers == 1 and _ends_the_server(evidence.trial):
         said = "the server did not live to report"
     elif len(slices) > stall_slices and not any(slices[-stall_slices:]):
         said = "no answer came any more at the end of the window"
     else:
         return None
     return f"{fault} was asked for, and {said}; {evidence.failures}"
+
+
+def _ends_the_server(trial: Trial) -> bool:
+    return trial.handler.fault != "none" or any(fault.do in ENDING for fault in trial.faults)
 
 
 def backend_fails(evidence: Evidence) -> str | None:
