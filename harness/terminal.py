@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from harness.analysis.compare import BREAKING, ENDING
+from harness.analysis.recovery import recoveries, worst
 from harness.events import Tick
 from harness.plan import PlannedTrial
 from harness.raw import ClientReport
@@ -129,6 +130,10 @@ def _silence() -> Iterator[None]:
 def _came_of_it(result: TrialResult, client: ClientReport) -> str:
     """The one number of a trial: its throughput, or what a fault took with it."""
     fault = result.trial.handler.fault
+    if result.trial.faults:
+        back_s = worst([one.recover_s for one in recoveries(result)])
+        recovered = "not recovered within the window" if back_s is None else f"recovered after {back_s:.1f} s"
+        return f"{recovered}, {sum(client.errors.values()):,} requests failed"
     if fault in ENDING and client.connections_lost is not None:
         return f"{client.connections_lost:,} connections lost to the {fault}"
     if fault in BREAKING:

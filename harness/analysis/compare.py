@@ -28,7 +28,7 @@ BREAKING = (*ENDING, "hang", "deadlock")
 SEARCHED = ("capacity_rps", "capacity_high_rps")
 """Metrics as coarse as a search's resolution."""
 
-DAMAGE = ("connections_lost", "error_count")
+DAMAGE = ("connections_lost", "error_count", "missed_answers")
 """What they take with them."""
 
 
@@ -79,11 +79,14 @@ def primary_metric(points: Sequence[Point], wanted: str | None = None) -> str:
     Or what its spec wants, where any run that counts carries it.
 
     With a fault that breaks something it is neither, but what the fault took with it: connections, where it ends a
-    process and they are kept; else requests.
+    process and they are kept; else requests. With faults on a schedule it is the time to recover, where all came back.
     """
     counted = [point for point in points if point.counted]
     if wanted is not None and any(point.estimates[wanted] for point in counted):
         return wanted
+    if broken := [point for point in counted if point.breaks]:
+        back = all(point.estimates["time_to_recover_s"] for point in broken)
+        return "time_to_recover_s" if back else "error_count"
     faults = {point.fault for point in points}
     if faults & set(BREAKING):
         ended = faults <= {*ENDING, "none"} and all(point.estimates["connections_lost"] for point in counted)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from harness import ledger, readings
 from harness.analysis.breakdown import imbalance, servers_of
+from harness.analysis.recovery import recoveries, worst
 from harness.histogram import percentiles
 from harness.merging import merged_servers, merged_usages
 from harness.raw import ClientReport, HistogramName, ServerReport
@@ -31,10 +32,14 @@ def measure(result: TrialResult) -> Values:
     server, usage = _servers_as_one(result)
     if usage is not None:
         values |= _of_server(usage, result.client, server)
-        if result.trial.handler.fault != "none":  # what is held after it, and what leaks, is no price of a connection
+        if (
+            result.trial.handler.fault != "none" or result.trial.faults
+        ):  # what is held after it, and what leaks, is no price of a connection
             values |= dict.fromkeys(("memory_per_connection_bytes", "cgroup_bytes_per_connection"))
     renewed = result.trial.load.lifetime == "per-request"
     values |= ledger.costs(usage, result.client, server, renewed=renewed)
+    if result.trial.faults:
+        values |= _of_faults(result)
     values["connection_gini"] = ledger.connection_gini(server)
     values["imbalance"] = imbalance(result)
     if (terms := readings.little(result.client, server)) is not None:
@@ -82,6 +87,16 @@ def _of_client(client: ClientReport) -> Values:
         "connections_held": client.growth.held if client.growth else None,
         "connections_at_failure": client.growth.first_failed_at if client.growth else None,
         "in_flight": _ratio(client.in_flight_integral_s, window_s),
+    }
+
+
+def _of_faults(result: TrialResult) -> Values:
+    found = recoveries(result)
+    missed = [one.missed for one in found if one.missed is not None]
+    return {
+        "time_to_detect_s": worst([one.detect_s for one in found]),
+        "time_to_recover_s": worst([one.recover_s for one in found]),
+        "missed_answers": sum(missed) if found and len(missed) == len(found) else None,
     }
 
 

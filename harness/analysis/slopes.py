@@ -47,7 +47,9 @@ def memory_slopes(study: Study) -> tuple[Slope, ...]:
 def _grown(row: Row) -> tuple[float, float] | None:
     """Connections held on a run's plateau, and what the server's memory had grown by then, bytes."""
     usage = row.result.usage.get("server") if row.result else None
-    if usage is None or usage.idle is None or usage.plateau is None or row.planned.trial.handler.fault != "none":
+    trial = row.planned.trial
+    broken = trial.handler.fault != "none" or bool(trial.faults)
+    if usage is None or usage.idle is None or usage.plateau is None or broken:
         return None
     before, after = held_at(usage.idle), held_at(usage.plateau)
     held, held_idle = usage.plateau.connections, usage.idle.connections

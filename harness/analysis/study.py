@@ -82,6 +82,11 @@ class Point:
         """What one of its requests sets off in the middle of the window; `none`: nothing."""
         return self.rows[0].planned.trial.handler.fault
 
+    @property
+    def breaks(self) -> bool:
+        """Whether something is broken in its trials on a schedule."""
+        return bool(self.rows[0].planned.trial.faults)
+
     def by_block(self, metric: str) -> dict[int, float]:
         """Values of a metric over the runs that count and carry it, by block."""
         found = {row.planned.block: row.values[metric] for row in self.counted}

@@ -25,6 +25,8 @@ def list_sides(comparison: Comparison) -> str:
 
 def _what(comparison: Comparison) -> str:
     faults = {point.fault for _, point, _ in comparison.sides} - {"none"}
+    if comparison.metric == "error_count" and any(point.breaks for _, point, _ in comparison.sides):
+        return "Requests that failed in the window with the faults"
     if not faults or comparison.metric not in DAMAGE:
         return METRICS[comparison.metric].title
     fault = faults.pop() if len(faults) == 1 else "fault"
@@ -42,4 +44,4 @@ def _value(comparison: Comparison, at: int) -> str:
 
 def broken(study: Study) -> bool:
     """Whether any trial had a fault set off in it."""
-    return any(point.fault != "none" for point in study.points)
+    return any(point.fault != "none" or point.breaks for point in study.points)

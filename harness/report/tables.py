@@ -9,6 +9,9 @@ from harness.report.text import NOTHING, between, estimated, listed, short_names
 from harness.spec.metrics import METRICS
 
 COLUMNS = {
+    "time_to_recover_s": "Recovered after",
+    "time_to_detect_s": "Noticed after",
+    "missed_answers": "Missed answers",
     "connections_lost": "Connections lost",
     "capacity_rps": "Capacity",
     "connections_held": "Connections held",
@@ -25,7 +28,16 @@ COLUMNS = {
 """The metrics of the table and their heads."""
 
 ONLY_WHERE_PRESENT = ("connections_lost", "first_byte_p50_us", "starved_connections", "errors")
-TERMINAL = ("connections_lost", "throughput_rps", "response_p50_us", "response_p99_us", "cpu_us_per_request", "errors")
+TERMINAL = (
+    "time_to_recover_s",
+    "missed_answers",
+    "connections_lost",
+    "throughput_rps",
+    "response_p50_us",
+    "response_p99_us",
+    "cpu_us_per_request",
+    "errors",
+)
 
 
 @dataclass(frozen=True)
