@@ -45,6 +45,8 @@ class Panel:
     runs: tuple[dict[str, Any], ...]  # x, y, side, state, id
     law: tuple[dict[str, Any], ...] = ()  # x, y, side; low and high of the band around it, linear beside it
     held_out: tuple[dict[str, Any], ...] = ()  # x, y, side
+    line: tuple[dict[str, Any], ...] = ()  # x, y, side: what a timeline shows
+    acts: tuple[dict[str, Any], ...] = ()  # x, x2, label: what was done in it, from when to when
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Chart:
     left_out: int = 0  # panels beyond the most that are drawn
     identity: bool = False  # with the line y = x
     fitted: bool = False  # with a law through the points, instead of lines between them
+    timeline: bool = False  # lines over time, and what was done meanwhile
 
 
 def make_charts(study: Study) -> tuple[Chart, ...]:

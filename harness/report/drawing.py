@@ -105,6 +105,8 @@ def _layered(chart: Chart, style: Style) -> dict[str, Any]:
 
 def panel_data(chart: Chart, panel: Panel) -> dict[str, list[dict[str, Any]]]:
     """The rows of a panel's layers by the layers' names."""
+    if chart.timeline:
+        return {"acts": list(panel.acts), "line": list(panel.line)}
     data: dict[str, list[dict[str, Any]]] = {
         "means": list(panel.means),
         "bars": [mean for mean in panel.means if mean["low"] is not None],
@@ -121,7 +123,23 @@ def panel_data(chart: Chart, panel: Panel) -> dict[str, list[dict[str, Any]]]:
     return data
 
 
+def _timeline(chart: Chart, style: Style) -> list[alt.Chart]:
+    """Lines over time; behind them what was done, over the whole height, with its name at the top."""
+    acts = alt.Chart(alt.NamedData(name="acts")).encode(x=_x(chart))
+    told = [alt.Tooltip("label:N", title="fault"), alt.Tooltip("x:Q", title="at (s)", format=",.4~r")]
+    line = alt.Chart(alt.NamedData(name="line")).encode(x=_x(chart), y=_y(chart.y), color=_colour(chart, style))
+    return [
+        acts.mark_rect(opacity=0.12, color=style.invalid).encode(x2="x2:Q"),
+        acts.mark_rule(strokeDash=[4, 4], strokeWidth=1.5, color=style.marked).encode(tooltip=told),
+        acts.mark_text(align="left", dx=4, color=style.marked).encode(y=alt.value(6), text="label:N"),
+        line.mark_line(strokeWidth=1.5, interpolate="step"),
+    ]
+
+
 def _layers(chart: Chart, style: Style) -> list[alt.Chart]:
+    if chart.timeline:
+        return _timeline(chart, style)
+
     def on(name: str) -> alt.Chart:
         return alt.Chart(alt.NamedData(name=name)).encode(x=_x(chart), y=_y(chart.y))
 

@@ -37,11 +37,13 @@ def _sections() -> tuple[Callable[[Study], Section | None], ...]:
     from harness.report.servers import servers_section
     from harness.report.slopes import slopes_section
     from harness.report.sureness import sureness_section
+    from harness.report.timeline import timeline_section
     from harness.report.why import why_section
 
     return (
         scaling_section,
         limits_section,
+        timeline_section,
         balancers_section,
         capacity_section,
         promise_section,

@@ -17,6 +17,7 @@ from harness.report.rates import rates_chart
 from harness.report.scaling import scaling_chart
 from harness.report.svg import draw
 from harness.report.tables import SummaryTable, terminal_table
+from harness.report.timeline import timeline_chart
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def make_report(run: Path) -> Report:
 
 
 def _files(study: Study) -> Iterator[tuple[str, bytes]]:
-    charts = [chart for chart in (scaling_chart(study), *make_charts(study), rates_chart(study)) if chart is not None]
+    made = (scaling_chart(study), timeline_chart(study), *make_charts(study), rates_chart(study))
+    charts = [chart for chart in made if chart is not None]
     yield "index.html", render_page(study, charts).encode()
     yield "report.md", render_markdown(study, charts).encode()
     yield "trials.parquet", parquet_bytes(trials_frame(study))
