@@ -39,7 +39,7 @@ from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.cluster import FaultAction
 from harness.spec.contract import ProbeConfig, ProbeTarget, ProbeWindow
 from harness.spec.experiment import Trial
-from harness.timed_faults import FaultSchedule, fault_hosts, fault_targets, servers_hit
+from harness.timed_faults import FaultSchedule, fault_hosts, fault_targets, hosts_killed, servers_hit
 
 STEP_DEADLINE_S = 15.0
 START_DELAY_NS = 50_000_000  # from "ready" to the first request: long enough to hand the start time over
@@ -156,7 +156,7 @@ def observe(
         try:
             take.shares = _follow(load_clients(services[: len(clients)], job), watching, job, fault, faults)
             take.client = merged_clients(take.shares)
-            take.probes = _end(watching)
+            take.probes = _end({host: probe for host, probe in watching.items() if host not in _lost(job)})
         finally:
             if faults is not None:
                 faults.end()
@@ -234,7 +234,8 @@ def finish(front: Front, job: Job, take: Take, fault: Injector | None = None) ->
         take.notes.append(
             f"{name} was started again in the trial: what it counted before is lost, and its counts are left out"
         )
-    take.backend = merged_backends([stop_backend(backend) for backend in job.backends.values()])
+    lasting = [backend for host, backend in job.backends.items() if host not in _lost(job)]
+    take.backend = merged_backends([stop_backend(backend) for backend in lasting]) if lasting else None
 
 
 def keep_logs(front: Front, job: Job, take: Take) -> None:
@@ -277,13 +278,20 @@ def _follow(
         together.expect("drained", load.timeout.s + STEP_DEADLINE_S)
         if faults is not None:
             faults.end()
-        _each(looks, "edge", STEP_DEADLINE_S)  # after that: a probe on a frozen host can say so only now
+        lasting = {host: probe for host, probe in probes.items() if host not in _lost(job)}
+        told = [look for host, look in zip(probes, looks, strict=True) if host in lasting]
+        _each(told, "edge", STEP_DEADLINE_S)  # after that: a probe on a frozen host can say so only now
         if kept:
-            _weigh(probes, looks)
+            _weigh(lasting, told)
             _release(together, job)
         together.expect("done", STEP_DEADLINE_S)
         together.wait(STEP_DEADLINE_S)
         return together.reports()
+
+
+def _lost(job: Job) -> set[str]:
+    """Hosts that the trial kills: their probes are gone with them."""
+    return hosts_killed(job.trial.faults, job.placement)
 
 
 def _release(together: LoadClients, job: Job) -> None:

@@ -28,8 +28,10 @@ def looked_at(job: Job, take: Take) -> tuple[dict[str, ServiceUsage], dict[Side,
     found = {
         placed.name: usage_of(take.probes[placed.host], placed.name, trial.limits.cores, take.servers.get(placed.name))
         for placed in placement.servers
+        if placed.host in take.probes
     }
-    backends = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in placement.backends]
+    watched = [host for host in placement.backends if host in take.probes]
+    backends = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in watched]
     found["backend"] = busiest([usage for usage in backends if usage is not None])
     if (balancer := placement.balancer) is not None:
         found["balancer"] = usage_of(take.probes[balancer.host], balancer.name, trial.balancing.cores, None)

@@ -103,7 +103,8 @@ def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look]
     A host that was away when the trial began is not waited for; one that was lost in it is, since the next trials need it.
     """
     try:
-        take.looks = stage.look(job.placement, RETURN_S if trouble and before else 0.0)
+        broken = trouble is not None or bool(job.trial.faults)
+        take.looks = stage.look(job.placement, RETURN_S if broken and before else 0.0)
     except HostError as error:
         return f"{trouble}; then {error}" if trouble else str(error)
     return trouble

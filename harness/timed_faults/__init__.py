@@ -4,7 +4,7 @@ The controller acts: by commands on the server's host, through its engine, or by
 host. Whatever can be undone is, at its time, at the trial's end at the latest, and also when the trial fails or is interrupted.
 """
 
-from harness.timed_faults.placing import fault_hosts, fault_targets, servers_hit
+from harness.timed_faults.placing import fault_hosts, fault_targets, hosts_killed, servers_hit
 from harness.timed_faults.preflight import preflight
 from harness.timed_faults.schedule import FaultSchedule
 from harness.timed_faults.target import FaultHost, FaultTarget, run_here
@@ -15,6 +15,7 @@ __all__ = [
     "FaultTarget",
     "fault_hosts",
     "fault_targets",
+    "hosts_killed",
     "preflight",
     "run_here",
     "servers_hit",

@@ -13,6 +13,9 @@ from harness.timed_faults.workers import signal_worker, thaw_worker
 
 COMMAND_DEADLINE_S = 15.0
 POWER_DEADLINE_S = 30.0
+BOOT_DEADLINE_S = 120.0
+ANSWER_DEADLINE_S = 10.0
+AGAIN_S = 0.2
 
 
 def _nothing() -> None:
@@ -52,7 +55,7 @@ def action_for(fault: TimedFault, target: FaultTarget, timeout_s: float) -> Acti
         # At the trial's end nobody needs it any more.
         "kill-server": lambda: Action(_silent(service.kill), service.start_again, undo_at_end=False),
         "freeze-server": lambda: Action(_silent(service.freeze), service.thaw),
-        "kill-host": lambda: Action(_silent(_powered(target, power.kill)), _powered(target, power.start)),
+        "kill-host": lambda: Action(_silent(_powered(target, power.kill)), lambda: _start_host(target)),
         "freeze-host": lambda: Action(_silent(_powered(target, power.freeze)), _powered(target, power.thaw)),
         "partition": lambda: Action(_silent(lambda: _cut(target)), lambda: _join(target)),
     }
@@ -115,6 +118,21 @@ def _powered(target: FaultTarget, command: tuple[str, ...]) -> Callable[[], None
             raise HostError(f"{target.host}: `{command[0]}` ended with status {done.status}: {last_line(done.stderr)}")
 
     return run
+
+
+def _start_host(target: FaultTarget) -> None:
+    """Start it, and see that it answers."""
+    _powered(target, target.power.start)()
+    deadline_s = time.monotonic() + BOOT_DEADLINE_S
+    while True:
+        try:
+            asked(target, ("true",), ANSWER_DEADLINE_S, as_root=False)
+        except HostError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _cut(target: FaultTarget) -> None:

@@ -53,6 +53,11 @@ def servers_hit(faults: Sequence[TimedFault], placement: Placement, among: Seque
     return found
 
 
+def hosts_killed(faults: Sequence[TimedFault], placement: Placement) -> set[str]:
+    """Hosts that are killed in a trial: whatever ran there, its probe among it, is gone."""
+    return {placement.servers[fault.server - 1].host for fault in faults if fault.do == "kill-host"}
+
+
 def _both(do: FaultAction, host: str, other: str) -> bool:
     return do in OF_HOSTS and host == other
 
@@ -65,8 +70,17 @@ def _host(site: Site, placement: Placement, fleet: Fleet) -> FaultHost:
         run=_run_on(site),
         power=site.power,
         peers=tuple(dict.fromkeys(fleet[name].address for name in sending if name != site.name)),
+        also=tuple(dict.fromkeys(_others_on(site.name, placement))),
         as_root=site.runtime.name == "docker",
     )
+
+
+def _others_on(host: str, placement: Placement) -> list[str]:
+    balancer = placement.balancer is not None and placement.balancer.host == host
+    return [
+        *(["the balancer"] if balancer else []),
+        *("a load client" for one in placement.clients if one.host == host),
+    ]
 
 
 def _run_on(site: Site) -> Run:

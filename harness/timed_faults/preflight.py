@@ -51,7 +51,7 @@ def _looked_for(fault: TimedFault, host: FaultHost) -> str | None:
         case "kill-worker" | "freeze-worker":
             return _no_workers_found(host)
         case "kill-host" | "freeze-host":
-            return _no_power(fault, host)
+            return _not_alone(host) or _no_power(fault, host)
         case "partition":
             return _nobody_to_cut_off(host) or _no_tables(host)
         case "delay" | "loss":
@@ -65,6 +65,12 @@ def _no_workers_found(host: FaultHost) -> str | None:
     if done.status == 0:
         return None
     return _not_root(done) or "its kernel does not tell a process's children (CONFIG_PROC_CHILDREN); use another kernel"
+
+
+def _not_alone(host: FaultHost) -> str | None:
+    if not host.also:
+        return None
+    return f"{' and '.join(host.also)} would go with it; give these a host of their own (`roles`)"
 
 
 def _no_power(fault: TimedFault, host: FaultHost) -> str | None:

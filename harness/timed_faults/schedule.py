@@ -14,7 +14,7 @@ from harness.spec.cluster import TimedFault
 from harness.timed_faults.actions import Action, action_for
 from harness.timed_faults.target import FaultTarget
 
-END_DEADLINE_S = 60.0
+END_DEADLINE_S = 180.0
 """For what is being done or undone when the trial ends: the longest of what acts is shorter."""
 
 

@@ -32,6 +32,7 @@ class FaultHost:
     run: Run  # a command on it
     power: Power = field(default_factory=Power)  # the controller's commands on the whole host
     peers: tuple[str, ...] = ()  # addresses of other hosts that send to the server: the balancer's, or the clients'
+    also: tuple[str, ...] = ()  # what else of the trial runs there: a load client, the balancer
     as_root: bool = True  # whether it takes root to signal its processes: in containers they are root's
 
 

@@ -53,6 +53,7 @@ LOSS = {"do": "loss", "share": 0.1}
         (DELAY, {"here": True}, "it would act on this machine itself"),
         ({"do": "kill-host"}, {"power": Power(start=("true",))}, "no command for it; give `power: {kill: […]}`"),
         ({"do": "kill-host"}, {"power": Power(kill=("true",))}, "no command for it; give `power: {start: […]}`"),
+        ({"do": "kill-host"}, {"also": ("the balancer", "a load client")}, "the balancer and a load client would go with it; give these a host of their own"),
         ({"do": "freeze-host"}, {"power": Power(freeze=("true",))}, "give `power: {thaw: […]}`"),
         ({"do": "kill-host"}, {"power": Power(kill=("no-such-cli",), start=("true",))}, "there is no command `no-such-cli` on this machine"),
         ({"do": "partition"}, {"peers": ()}, "nobody on another host sends to the servers there"),

@@ -124,4 +124,3 @@ def test_a_browser_draws_the_timeline(browser: Any, tmp_path: Path) -> None:
     assert seen.console == []
     assert page.locator("#plot-timeline-0 svg").count() == 1
     assert "kill-server, server 2" in page.locator("#plot-timeline-0").inner_text()
-    page.locator("section[aria-labelledby=h-timeline]").screenshot(path=str(tmp_path / "timeline.png"))

@@ -1,0 +1,109 @@
+"""Faults of whole hosts and of their network, on a testbed: real hosts as far as SSH, Docker and the kernel's tables go."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import store
+from harness.images import connect
+from harness.result import TrialResult
+from tests.run.conftest import Command
+from tests.run.conftest import harness as harness  # noqa: PLC0414 - a fixture
+from tests.testbed_fixture import Testbed
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(400)]
+
+SPEC = """\
+version: 1
+title: What does a fault of a host take with it?
+base:
+  model: reactor
+  servers: 2
+  balancer: haproxy-tcp
+  balancing: {interval: 100 ms, fall: 2, rise: 1}
+  load: {kind: open, rate: 100/s, connections: 8, lifetime: 20, warmup: 200 ms, window: 6 s, timeout: 500 ms}
+factors:
+  faults:
+    - {label: partition, set: {faults: [{at: 1 s, do: partition, server: 2, lasts: 1500 ms}]}}
+    - {label: freeze, set: {faults: [{at: 1 s, do: freeze-host, server: 2, lasts: 1500 ms}]}}
+    - {label: kill, set: {faults: [{at: 1 s, do: kill-host, server: 2, lasts: 1500 ms}]}}
+repeats: 1
+canary: false
+"""
+
+
+def tables_of(testbed: Testbed) -> str:
+    """The rules that are left on the hosts."""
+    client: Any = connect()
+    try:
+        told = (client.containers.get(name).exec_run(["iptables-save"]) for name in testbed.containers)
+        return "".join(one.output.decode() for one in told)
+    finally:
+        client.close()
+
+
+def test_a_host_that_is_cut_off_frozen_or_killed_is_noticed_and_comes_back(
+    testbed: Testbed, harness: Command, tmp_path: Path
+) -> None:
+    spec = tmp_path / "hosts.yaml"
+    spec.write_text(SPEC)
+    done = harness("run", spec, "--hosts", testbed.inventory, "--results", tmp_path / "results", timeout_s=300)
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = store.read_trials(tmp_path / "results" / "hosts" / "latest")
+        trials = {trial.factors["faults"]: trial for trial in found}
+        for label, trial in trials.items():
+            assert trial.state not in ("failed", "void"), (label, trial.reason)
+            assert_noticed(trial)
+        assert set(trials["kill"].servers) == {"server-1"}
+        assert set(trials["partition"].servers) == {"server-1", "server-2"}
+        assert "ceiling-fault" not in tables_of(testbed)
+    finally:
+        testbed.restore()
+
+
+def assert_noticed(trial: TrialResult) -> None:
+    """The fault was done and undone, at the host of its server, and the balancer saw both."""
+    (fault,) = trial.faults
+    assert fault.outcome == "done", fault.detail
+    assert "server-2" in trial.hosts[fault.host].services
+    assert fault.undone_ns is not None
+    assert trial.balancer is not None
+    events = [(event.server, event.state) for event in trial.balancer.events]
+    assert events[:1] == [("server-2", "down")], events
+    if fault.do != "kill-host":  # its server is not started again with it
+        assert ("server-2", "up") in events
+
+
+DELAYED = """\
+version: 1
+title: What does a slow network cost?
+base:
+  model: reactor
+  servers: 2
+  balancer: haproxy-tcp
+  load: {connections: 4, warmup: 200 ms, window: 2 s}
+  faults: [{at: 1 s, do: delay, delay: 20 ms, server: 2}]
+repeats: 1
+"""
+
+
+def test_a_delay_is_made_where_the_kernel_has_netem_and_refused_before_anything_runs_where_not(
+    testbed: Testbed, harness: Command, tmp_path: Path
+) -> None:
+    spec, results = tmp_path / "hosts.yaml", tmp_path / "results"
+    spec.write_text(DELAYED)
+    done = harness("run", spec, "--hosts", testbed.inventory, "--results", results, timeout_s=200)
+    if done.returncode == 3:
+        assert re.search(r"faults: host-\d: `delay`: its kernel has no (netem|prio) \(.*qdisc", done.stderr), (
+            done.stderr
+        )
+        assert not results.exists()
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    (trial,) = store.read_trials(results / "hosts" / "latest")
+    (fault,) = trial.faults
+    assert fault.outcome == "done", fault.detail
+    assert fault.undone_ns is not None
