@@ -22,7 +22,7 @@ base:
   model: reactor
   servers: 2
   balancer: haproxy-tcp
-  balancing: {interval: 100 ms, fall: 2, rise: 1}
+  balancing: {interval: 100 ms, fall: 2, rise: 1, check: http}  # a frozen testbed host still takes connects: its kernel lives
   load: {kind: open, rate: 100/s, connections: 8, lifetime: 20, warmup: 200 ms, window: 6 s, timeout: 500 ms}
 factors:
   faults:
