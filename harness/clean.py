@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from harness.runtime.docker.cleaning import KINDS, Ours, find_ours, remove_ours
 from harness.runtime.docker.over_ssh import connect_over
 from harness.runtime.workplace import discard_folder, service_folders
 from harness.stage import Places
+from harness.timed_faults import remove_left_over
 
 if TYPE_CHECKING:
     import docker
@@ -66,13 +67,27 @@ def clean_here(places: Places, wanted: Wanted) -> Cleaned:
 def clean_inventory(connections: Mapping[str, Connection], wanted: Wanted) -> list[Cleaned]:
     """Clean hosts that are reached from afar, and let go of them; see `clean_hosts`."""
     try:
-        return clean_hosts(
+        cleaned = clean_hosts(
             {name: partial(connect_over, connection.transport, name) for name, connection in connections.items()},
             wanted,
         )
+        with ThreadPoolExecutor(max(1, len(cleaned))) as pool:
+            return list(pool.map(lambda one: _made_whole(one, connections[one.host], wanted), cleaned))
     finally:
         for connection in connections.values():
             connection.close()
+
+
+def _made_whole(cleaned: Cleaned, connection: Connection, wanted: Wanted) -> Cleaned:
+    """The same host without what a fault of its network has left; where nobody live may still mean it."""
+    if cleaned.failed or (cleaned.left and not wanted.everything):
+        return cleaned
+    try:
+        found = remove_left_over(cleaned.host, connection.run, dry_run=wanted.dry_run)
+    except HarnessError as error:
+        return replace(cleaned, failed=(*cleaned.failed, str(error)))
+    verb = "would remove" if wanted.dry_run else "removed"
+    return replace(cleaned, note=f"{verb} {', '.join(found)}") if found else cleaned
 
 
 def clean_hosts(engines: Mapping[str, EngineOf], wanted: Wanted) -> list[Cleaned]:

@@ -4,6 +4,7 @@ The controller acts: by commands on the server's host, through its engine, or by
 host. Whatever can be undone is, at its time, at the trial's end at the latest, and also when the trial fails or is interrupted.
 """
 
+from harness.timed_faults.leftovers import remove_left_over
 from harness.timed_faults.placing import fault_hosts, fault_targets, hosts_killed, servers_hit
 from harness.timed_faults.preflight import preflight
 from harness.timed_faults.schedule import FaultSchedule
@@ -17,6 +18,7 @@ __all__ = [
     "fault_targets",
     "hosts_killed",
     "preflight",
+    "remove_left_over",
     "run_here",
     "servers_hit",
 ]

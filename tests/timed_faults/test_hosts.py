@@ -107,3 +107,25 @@ def test_a_delay_is_made_where_the_kernel_has_netem_and_refused_before_anything_
     (fault,) = trial.faults
     assert fault.outcome == "done", fault.detail
     assert fault.undone_ns is not None
+
+
+def test_what_a_controller_that_was_killed_left_of_a_partition_goes_with_harness_clean(
+    testbed: Testbed, harness: Command
+) -> None:
+    client: Any = connect()
+    try:
+        host, rule = client.containers.get(testbed.containers[1]), ["-s", "192.0.2.7", "-m", "comment", "--comment"]
+        for comment in ("ceiling-fault", "somebody-else-s"):
+            assert host.exec_run(["iptables", "-I", "INPUT", *rule, comment, "-j", "DROP"]).exit_code == 0
+        told = harness("clean", testbed.inventory, "--dry-run").stdout
+        assert "host-2: would remove iptables rules of a fault" in told
+        assert "ceiling-fault" in tables_of(testbed)
+        cleaned = harness("clean", testbed.inventory)
+        assert cleaned.returncode == 0, cleaned.stderr
+        assert "host-2: removed iptables rules of a fault" in cleaned.stdout
+        left = tables_of(testbed)
+        assert "ceiling-fault" not in left
+        assert "somebody-else-s" in left
+        host.exec_run(["iptables", "-D", "INPUT", *rule, "somebody-else-s", "-j", "DROP"])
+    finally:
+        client.close()
