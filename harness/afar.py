@@ -8,7 +8,7 @@ import contextlib
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import docker
 
 from harness.errors import HostError
-from harness.fleet import WARDEN, Fleet, Look, Site, fleet_of
+from harness.fleet import WARDEN, Fleet, Look, Site
 from harness.hosts.checking import Checked, check_hosts
 from harness.hosts.clock import measure_clock
 from harness.hosts.remote import RemoteHost, boot_id
@@ -33,7 +33,6 @@ from harness.spec.inventories import cpus, inventory_name, load_inventory
 from harness.spec.inventory import Inventory, InventoryHost
 
 PATIENCE_S = 30.0  # how long the way to a host may be lost before that is an error
-RETURN_S = 60.0  # how long a host that is away is waited for, once
 AGAIN_S = 1.0
 _T = TypeVar("_T")
 
@@ -45,7 +44,7 @@ Shipping = Callable[[Mapping[str, docker.DockerClient]], Mapping[str, Mapping[st
 class Afar:
     """The hosts of an inventory as they were when the run began."""
 
-    inventory: Path
+    inventory: Inventory
     checked: Mapping[str, Checked]
     engines: Mapping[str, docker.DockerClient]
     connections: Mapping[str, SshConnection]
@@ -66,8 +65,7 @@ class Afar:
         Raises:
             HostError: one of them stays away.
         """
-        asked = list(names)
-        return dict(zip(asked, _at_once(lambda name: self._look(name, patience_s), asked), strict=True))
+        return _at_once(lambda name: self._look(name, patience_s), names)
 
     def _look(self, name: str, patience_s: float) -> Look:
         deadline_s = time.monotonic() + patience_s
@@ -115,16 +113,10 @@ def reach_all(inventory: Path, experiments: Path, up: contextlib.ExitStack) -> A
     checked = {one.name: one for one in check_hosts(connections, loaded.hosts)}
     if trouble := [line for one in checked.values() for line in one.trouble]:
         raise HostError("\n".join(trouble))
-    engines = dict(
-        zip(
-            connections,
-            _at_once(lambda name: connect_over(connections[name].transport, name), connections),
-            strict=True,
-        )
-    )
+    engines = _at_once(lambda name: connect_over(connections[name].transport, name), connections)
     for engine in engines.values():
         up.callback(engine.close)
-    return Afar(inventory, checked, engines, connections)
+    return Afar(loaded, checked, engines, connections)
 
 
 def hold_all(afar: Afar, shipping: Shipping, owner: Owner, up: contextlib.ExitStack) -> Fleet:
@@ -141,17 +133,17 @@ def hold_all(afar: Afar, shipping: Shipping, owner: Owner, up: contextlib.ExitSt
         HostError: somebody else holds one of them, or it has no address that the others could reach.
         RuntimeUnavailable: an engine does not do what it is asked.
     """
-    loaded = load_inventory(afar.inventory)
-    addresses = {name: data_address(name, host, afar.connections[name]) for name, host in loaded.hosts.items()}
+    hosts = afar.inventory.hosts
+    addresses = {name: data_address(name, host, afar.connections[name]) for name, host in hosts.items()}
     images = shipping(afar.engines)
     lock = up.enter_context(contextlib.ExitStack())
 
     def held(name: str) -> Site:
         warden = hold(afar.engines[name], images[name][WARDEN].id, owner, name, patience_s=PATIENCE_S)
         lock.callback(warden.release)
-        return _site(afar, loaded, name, addresses[name], images[name], owner)
+        return _site(afar, name, addresses[name], images[name], owner)
 
-    return fleet_of(_at_once(held, list(loaded.hosts)))
+    return _at_once(held, hosts)
 
 
 def data_address(name: str, host: InventoryHost, connection: SshConnection) -> str:
@@ -176,10 +168,8 @@ def data_address(name: str, host: InventoryHost, connection: SshConnection) -> s
     return address
 
 
-def _site(
-    afar: Afar, inventory: Inventory, name: str, address: str, images: Mapping[str, ImageInfo], owner: Owner
-) -> Site:
-    host, remote = inventory.hosts[name], afar.remote(name)
+def _site(afar: Afar, name: str, address: str, images: Mapping[str, ImageInfo], owner: Owner) -> Site:
+    host, remote = afar.inventory.hosts[name], afar.remote(name)
     runtime = DockerRuntime(afar.engines[name], images, owner, host=name, address=address, patience_s=PATIENCE_S)
     machine = Machine(
         name,
@@ -194,7 +184,8 @@ def _site(
     return Site(machine, runtime, clock, address, ports_of(connection, address), connection, host.power)
 
 
-def _at_once(do: Callable[[Any], _T], these: Sequence[Any] | Mapping[str, Any]) -> list[_T]:
-    """All at the same time; the first error is raised when all have ended."""
-    with ThreadPoolExecutor(max(len(these), 1)) as pool:
-        return list(pool.map(do, list(these)))
+def _at_once(do: Callable[[str], _T], names: Iterable[str]) -> dict[str, _T]:
+    """Something for each host, all at the same time, by name; the first error is raised when all have ended."""
+    asked = list(names)
+    with ThreadPoolExecutor(max(len(asked), 1)) as pool:
+        return dict(zip(asked, pool.map(do, asked), strict=True))

@@ -6,18 +6,18 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from signal import SIGTERM
 
-from harness.deploy import STOP_DEADLINE_S, fetch_record, open_files_for, running
+from harness.deploy import open_files_for, running, stop_and_fetch
 from harness.errors import DeployError
 from harness.fleet import Site
 from harness.hosts.connection import Dial
 from harness.ports import LOOPBACK
-from harness.proof import START_DEADLINE_S, longest_answer_s
+from harness.proof import OK, START_DEADLINE_S, ask, longest_answer_s, origin_of
 from harness.raw import BackendReport
 from harness.runtime.base import Service, ServiceSpec
 from harness.spec.contract import BackendAddress, BackendConfig
 from harness.spec.experiment import Trial
+from harness.spec.traffic import MixedRequest
 
 IMAGE = "backend"
 CORES = 1  # it is one thread
@@ -86,17 +86,8 @@ def backend_config(trial: Trial, port: int, seed: int, host: str = LOOPBACK) -> 
 
 
 def stop_backend(backend: BackendUp) -> BackendReport:
-    """Ask it to end, and read its report.
-
-    Raises:
-        DeployError: it does not end in time, or ends badly.
-        MeasureError: it leaves no right report.
-    """
-    service = backend.service
-    service.signal(SIGTERM)
-    if status := service.wait(STOP_DEADLINE_S):
-        raise DeployError(f"{service.spec.name}: the backend ended with status {status}, not 0:\n{service.logs()}")
-    return fetch_record(service, "exit.json", BackendReport)
+    """Ask it to end, and read its report; raises as `stop_and_fetch` does."""
+    return stop_and_fetch(backend.service, BackendReport)
 
 
 def _prove(service: Service, config: BackendConfig, answer_s: float, dial: Dial | None) -> None:
@@ -104,7 +95,7 @@ def _prove(service: Service, config: BackendConfig, answer_s: float, dial: Dial 
     deadline_s = time.monotonic() + START_DEADLINE_S + answer_s
     while True:
         try:
-            status, size = _ask(service.address, config.port, 2.0 + answer_s, dial)
+            status, body = ask(origin_of(service, config.port), MixedRequest(), 2.0 + answer_s, dial=dial)
             break
         except (OSError, http.client.HTTPException) as error:
             if service.running() and time.monotonic() < deadline_s:
@@ -112,19 +103,7 @@ def _prove(service: Service, config: BackendConfig, answer_s: float, dial: Dial 
                 continue
             state = f"no answer at {service.address}:{config.port} ({error})" if service.running() else "it ended"
             raise DeployError(f"{service.spec.name}: {state}; its last output:\n{service.logs()}") from None
-    if (status, size) != (200, config.body_bytes):
+    if (status, len(body)) != (OK, config.body_bytes):
         raise DeployError(
-            f"{service.spec.name}: the backend answers with status {status} and {size} bytes, not 200 and {config.body_bytes}"
+            f"{service.spec.name}: the backend answers with status {status} and {len(body)} bytes, not {OK} and {config.body_bytes}"
         )
-
-
-def _ask(host: str, port: int, timeout_s: float, dial: Dial | None) -> tuple[int, int]:
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-    try:
-        if dial is not None:
-            connection.sock = dial(host, port, timeout_s)
-        connection.request("GET", "/", headers={"Connection": "close"})
-        response = connection.getresponse()
-        return response.status, len(response.read())
-    finally:
-        connection.close()

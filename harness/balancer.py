@@ -6,11 +6,10 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from signal import SIGTERM
 from typing import Literal
 
 from harness.clients import most_connections
-from harness.deploy import BACKLOG, STOP_DEADLINE_S, fetch_record, open_files_for, running
+from harness.deploy import BACKLOG, open_files_for, running, stop_and_fetch
 from harness.errors import DeployError, MeasureError, RuntimeUnavailable
 from harness.events import EventStream
 from harness.fleet import Site
@@ -43,11 +42,6 @@ class BalancerUp:
     def origin(self) -> str:
         """Where it answers, as a URL without a path."""
         return origin_of(self.service, self.port)
-
-
-def is_balanced(kind: BalancerKind) -> bool:
-    """Whether a service stands in front of the servers: neither none nor the clients' own spreading."""
-    return kind.startswith("haproxy-")
 
 
 @contextlib.contextmanager
@@ -127,17 +121,8 @@ def open_files_of_balancer(config: BalancerConfig) -> int:
 
 
 def stop_balancer(up: BalancerUp) -> BalancerReport:
-    """Ask it to finish and end, and read its report.
-
-    Raises:
-        DeployError: it does not end in time, or ends badly.
-        MeasureError: it leaves no right report.
-    """
-    service = up.service
-    service.signal(SIGTERM)
-    if status := service.wait(STOP_DEADLINE_S):
-        raise DeployError(f"{service.spec.name}: the balancer ended with status {status}, not 0:\n{service.logs()}")
-    return fetch_record(service, "exit.json", BalancerReport)
+    """Ask it to finish and end, and read its report; raises as `stop_and_fetch` does."""
+    return stop_and_fetch(up.service, BalancerReport)
 
 
 def refuse_without_haproxy(kind: BalancerKind) -> None:

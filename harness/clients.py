@@ -6,7 +6,6 @@ server. Files are met with more processes, ports with more addresses; memory wit
 
 import ipaddress
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -66,16 +65,6 @@ def plan_client(trial: Trial, room: Room, at_least: int = 1, *, loopback: bool =
         )
     sources, doubt = _sources(trial, connections, room, loopback=loopback)
     return ClientPlan(processes, sources, -(-connections // processes) + OWN_FILES, doubt)
-
-
-def refuse_impossible(trials: Iterable[Trial], room: Room) -> list[str]:
-    """Plan every trial's client, before the first trial; the doubts about them, each once.
-
-    Raises:
-        HostError: one of them cannot be.
-    """
-    doubts = (plan_client(trial, room).doubt for trial in trials)
-    return list(dict.fromkeys(doubt for doubt in doubts if doubt))
 
 
 def connect_deadline_s(load: Load) -> float:

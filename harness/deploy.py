@@ -17,7 +17,7 @@ from harness.clients import most_connections
 from harness.errors import DeployError, HarnessError, MeasureError
 from harness.fleet import HERE, Site
 from harness.ports import LOOPBACK
-from harness.proof import START_DEADLINE_S, Expected, origin_of, prove, prove_foreign
+from harness.proof import START_DEADLINE_S, Expected, origin_of, prove_right
 from harness.raw import BackendReport, BalancerReport, ClientReport, ProbeReport, ServerReport
 from harness.runtime.base import Runtime, Service, ServiceSpec
 from harness.spec.catalogue import held_by_one, option_values
@@ -168,10 +168,7 @@ def server_up(
         port=port,
     )
     with running(site.runtime, spec, notes) as service:
-        if model.contract == "full":
-            proved, expected = prove(service, port, trial, site.dial)
-        else:
-            proved, expected = prove_foreign(origin_of(service, port), trial, None, service, notes, site.dial)
+        proved, expected = prove_right(service, port, trial, model, notes, site.dial)
         yield Deployed(
             service=service,
             url=f"{origin_of(service, port)}{trial.request.path}",
@@ -288,13 +285,31 @@ def stop_and_report(service: Service, exact: bool, stop: Signals | None = SIGTER
     """
     if stop is None:
         return None
+    if exact:
+        return stop_and_fetch(service, ServerReport, stop)
     service.signal(stop)
-    status = service.wait(STOP_DEADLINE_S)
-    if not exact:
-        return None
-    if status != 0:
-        raise DeployError(f"{service.spec.name}: the server ended with status {status}, not 0:\n{service.logs()}")
-    return fetch_record(service, "exit.json", ServerReport)
+    service.wait(STOP_DEADLINE_S)
+    return None
+
+
+def stop_and_fetch(service: Service, kind: type[Fetched], stop: Signals = SIGTERM) -> Fetched:
+    """Ask a service to finish, and read the report that it leaves.
+
+    Args:
+        service: of ours.
+        kind: of its report.
+        stop: on which it finishes.
+
+    Raises:
+        DeployError: it does not end in time, or ends with another status than 0.
+        MeasureError: it leaves no right report.
+    """
+    service.signal(stop)
+    if status := service.wait(STOP_DEADLINE_S):
+        raise DeployError(
+            f"{service.spec.name}: the {service.spec.role} ended with status {status}, not 0:\n{service.logs()}"
+        )
+    return fetch_record(service, "exit.json", kind)
 
 
 def calibrate(runtime: Runtime, image: str, cores: Sequence[int]) -> float:

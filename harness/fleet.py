@@ -72,15 +72,15 @@ def fleet_of(sites: Sequence[Site]) -> Fleet:
     return {site.name: site for site in sites}
 
 
-def site_here(runtime: Runtime, cpus: Sequence[int] | None = None) -> Site:
+def site_here(runtime: Runtime, siblings: Sequence[Sequence[int]] = ()) -> Site:
     """This machine.
 
     Args:
         runtime: what runs services.
-        cpus: that may be used; none given: all that this process may.
+        siblings: CPUs that share a physical core, core by core, where that matters.
     """
-    machine = Machine(HERE, tuple(available_cores() if cpus is None else cpus), room_of_this_host())
-    return Site(machine, runtime)
+    shared = tuple(map(tuple, siblings))
+    return Site(Machine(HERE, available_cores(), room_of_this_host(), siblings=shared), runtime)
 
 
 def rebooted(before: Mapping[str, Look], after: Mapping[str, Look]) -> list[str]:

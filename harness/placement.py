@@ -4,7 +4,7 @@ Servers go to the hosts for servers in turn, client processes to the hosts for c
 balancers, each server's backend to that server's host. One machine alone is all three.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.clients import ClientPlan, plan_client
@@ -80,8 +80,7 @@ def place(trial: Trial, machines: Sequence[Machine], at_least: int = 1, *, watch
         HostError: no host has a role that the trial needs, or one lacks CPUs, files, ports or memory for its part.
     """
     serving = _with_role(machines, "server") if watched else []
-    balanced = trial.balancer in ("haproxy-tcp", "haproxy-http")
-    balancing = _with_role(machines, "balancer")[:1] if balanced else []
+    balancing = _with_role(machines, "balancer")[:1] if trial.balanced else []
     loading = _spread_over(trial, _with_role(machines, "client"), at_least)
     numbers = {
         machine.name: [number for number in range(trial.servers) if serving[number % len(serving)] is machine]
@@ -103,11 +102,6 @@ def place(trial: Trial, machines: Sequence[Machine], at_least: int = 1, *, watch
         },
         sides=sides,
     )
-
-
-def server_names(count: int) -> list[str]:
-    """`server`; of several `server-1`, `server-2`, …."""
-    return ["server"] if count == 1 else [f"server-{number}" for number in range(1, count + 1)]
 
 
 def _with_role(machines: Sequence[Machine], role: HostRole) -> list[Machine]:
@@ -144,7 +138,7 @@ def _divided(
 
 
 def _servers(trial: Trial, numbers: Mapping[str, Sequence[int]], sides: Mapping[str, CoreMap]) -> tuple[Placed, ...]:
-    names, placed = server_names(trial.servers), dict[int, Placed]()
+    names, placed = trial.server_names, dict[int, Placed]()
     for host, there in numbers.items():
         if not there:
             continue
@@ -194,12 +188,12 @@ def _part(whole: int, number: int, of: int) -> int:
     return whole // of + (number < whole % of)
 
 
-def with_doubts(placement: Placement) -> list[str]:
-    """What may go wrong with the clients all the same, each once, with the host's name where there are several."""
-    several = len(placement.clients) > 1
-    doubts = [
-        f"{client.host}: {client.plan.doubt}" if several else client.plan.doubt
+def client_doubts(placements: Iterable[Placement]) -> list[str]:
+    """What may go wrong with the clients all the same, each once, with the host's name where a trial has several."""
+    doubts = (
+        f"{client.host}: {client.plan.doubt}" if len(placement.clients) > 1 else client.plan.doubt
+        for placement in placements
         for client in placement.clients
         if client.plan.doubt
-    ]
+    )
     return list(dict.fromkeys(doubts))

@@ -11,6 +11,7 @@ from harness.errors import DeployError
 from harness.hosts.connection import Dial
 from harness.runtime.base import Service
 from harness.spec.experiment import Backend, Trial
+from harness.spec.model import Model
 from harness.spec.traffic import MixedRequest
 from harness.trust import Trust
 
@@ -85,6 +86,30 @@ def _first_answer(
                     f" ({error}); its last output:\n{service.logs()}"
                 ) from None
             time.sleep(0.005)
+
+
+def prove_right(
+    service: Service, port: int, trial: Trial, model: Model | None, notes: list[str], dial: Dial | None = None
+) -> tuple[int, tuple[Expected, ...]]:
+    """Prove a service over http by what is known of its answers: all of a model with the whole contract, else nothing.
+
+    Args:
+        service: the server, or what stands in front of it.
+        port: it listens there.
+        trial: what is asked.
+        model: what the server's folder says of it; none: it has no folder.
+        notes: told where two answers of one of which nothing is known differ in length.
+        dial: how it is reached; none: directly.
+
+    Returns:
+        How many requests it answered rightly, and what a right answer to each kind is.
+
+    Raises:
+        DeployError: it ended, does not answer, or answers wrongly.
+    """
+    if model is not None and model.contract == "full":
+        return prove(service, port, trial, dial)
+    return prove_foreign(origin_of(service, port), trial, None, service, notes, dial)
 
 
 def prove_foreign(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from harness.backend import CORES as BACKEND_CORES
-from harness.fleet import HERE
+from harness.fleet import Look
 from harness.histogram import percentiles
 from harness.hosts.cores import CoreMap
 from harness.judging.evidence import Evidence
@@ -122,9 +122,10 @@ def evidence_of(
 
 def _servers_as_one(job: Job, take: Take, usage: Mapping[str, ServiceUsage]) -> ServiceUsage | None:
     """What the servers used together, on the host where their cores were busiest: those whose load is in the record."""
-    placed, by_host = job.placement.servers, cores_by_host(job, take)
+    placed = job.placement.servers
     if len(placed) == 1:
         return usage.get(placed[0].name)
+    by_host = cores_by_host(job, take)
     found: list[tuple[float, ServiceUsage]] = []
     for host in dict.fromkeys(one.host for one in placed):
         there = [usage[one.name] for one in placed if one.host == host and one.name in usage]
@@ -166,24 +167,24 @@ def _percentiles_us(share: ClientReport) -> dict[str, float | None]:
     }
 
 
-def host_uses(job: Job, take: Take, boots: Mapping[str, str], moved_ns: Mapping[str, int]) -> dict[str, HostUse]:
-    """What ran on each host of an inventory, and how well its clock was known; nothing where all ran on this machine.
+def host_uses(job: Job, take: Take, before: Mapping[str, Look]) -> dict[str, HostUse]:
+    """What ran on each host of an inventory, and how well its clock was known.
 
     Args:
         job: the trial, placed.
         take: what it has brought.
-        boots: boot id of each host.
-        moved_ns: by how much the offset of a host's clock was another one after the trial, where that was measured.
+        before: each host as the trial began; none: this machine is all there is, or a host was away from the start.
     """
-    fleet, placement = job.fleet, job.placement
-    if placement.hosts == (HERE,):
+    if not before:
         return {}
+    fleet, placement = job.fleet, job.placement
+    moved_ns = {name: look.clock.offset_ns - before[name].clock.offset_ns for name, look in take.looks.items()}
     services = [*placement.servers, *placement.backends.values(), *placement.clients]
     services += [placement.balancer] if placement.balancer is not None else []
     by_host = cores_by_host(job, take)
     return {
         host: HostUse(
-            boot_id=boots[host],
+            boot_id=before[host].boot_id,
             services=tuple(placed.name for placed in services if placed.host == host),
             clock_offset_ns=fleet[host].clock.offset_ns,
             clock_error_ns=fleet[host].clock.error_ns,

@@ -13,7 +13,7 @@ from harness.errors import DeployError, SpecError
 from harness.fleet import site_here
 from harness.hosts.cores import available_cores
 from harness.interrupt import Interruptible
-from harness.proof import origin_of, prove, prove_foreign
+from harness.proof import origin_of, prove_right
 from harness.runtime.base import Service, ServiceSpec, make_owner
 from harness.spec.catalogue import load_models
 from harness.spec.experiment import Handler, Trial
@@ -80,10 +80,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
                 refuse_taken(site_here(stage.runtime), port)
             with running(stage.runtime, spec, []) as service:
                 with interruptible.stopping_here():
-                    if model.contract == "full":
-                        prove(service, port, trial)
-                    else:
-                        prove_foreign(origin_of(service, port), trial, None, service, [])
+                    prove_right(service, port, trial, model, [])
                     display.say(f"{name} serves {origin_of(service, port)}/ (Ctrl-C ends it)")
                     _wait_for_its_end(service)
                 _finish(service, model)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.backend import IMAGE as BACKEND
 from harness.balancer import IMAGE as BALANCER
-from harness.balancer import is_balanced, refuse_without_haproxy
+from harness.balancer import refuse_without_haproxy
 from harness.deploy import calibrate, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
 from harness.fleet import HERE, WARDEN, Fleet, Look, clean_all, fleet_of, site_here
@@ -23,7 +23,7 @@ from harness.hosts.needs import IO_URING_PROBE, io_uring_trouble
 from harness.hosts.settings import HostAudit, collect_settings
 from harness.images import ImageInfo, connect, content_digest, ensure_images, ready_images
 from harness.images.distribute import Engine, ensure_everywhere
-from harness.placement import Placement, place, with_doubts
+from harness.placement import Placement, client_doubts, place
 from harness.plan import Plan
 from harness.runtime.base import Owner, Runtime, ServiceSpec
 from harness.spec.experiment import Trial
@@ -214,7 +214,7 @@ def _walls(stage: Stage, trials: Sequence[Trial]) -> list[str]:
         HostError: a host lacks what a trial, or a model, needs; all that it lacks.
     """
     placed = [(trial, stage.place(trial)) for trial in trials]
-    walls = list(dict.fromkeys(doubt for _, placement in placed for doubt in with_doubts(placement)))
+    walls = client_doubts(placement for _, placement in placed)
     for name, site in stage.fleet.items():
         serving = [
             (trial, placement.sides[name])
@@ -248,7 +248,7 @@ def _helpers(trials: Sequence[Trial]) -> list[str]:
     found = []
     if any(trial.handler.backend.delay is not None for trial in trials):
         found.append(BACKEND)
-    if any(is_balanced(trial.balancer) for trial in trials):
+    if any(trial.balanced for trial in trials):
         found.append(BALANCER)
     return found
 
@@ -266,9 +266,7 @@ def _this_machine(
     needed: _Needed, places: Places, wanted: Wanted, owner: Owner, audit: HostAudit, display: Display
 ) -> tuple[Fleet, str, dict[str, str]]:
     runtime, note, digests = _choose_runtime(needed, places, wanted, owner, display)
-    site = site_here(runtime)
-    siblings = tuple(map(tuple, audit.siblings))
-    return fleet_of([replace(site, machine=replace(site.machine, siblings=siblings))]), note, digests
+    return fleet_of([site_here(runtime, audit.siblings)]), note, digests
 
 
 def _those_hosts(
@@ -373,7 +371,7 @@ def _io_uring_trouble(runtime: Runtime, name: str, model: Model) -> str | None:
 def _refuse_what_processes_cannot(trials: Sequence[Trial], models: Mapping[str, Model]) -> None:
     remedy = "use RUNTIME=docker"
     for trial in trials:
-        if is_balanced(trial.balancer):
+        if trial.balanced:
             refuse_without_haproxy(trial.balancer)
         if trial.limits.memory is not None:
             raise RuntimeUnavailable(f"limits.memory needs a container; {remedy}")

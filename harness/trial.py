@@ -23,8 +23,8 @@ from harness.judging.verdict import judge
 from harness.measure import Job, Take, finish, keep_logs, measure, observe
 from harness.placement import Placed
 from harness.plan import PlannedTrial
-from harness.proof import prove, prove_foreign
-from harness.result import HostUse, TrialResult, Verdict
+from harness.proof import prove_right
+from harness.result import TrialResult, Verdict
 from harness.search import search_capacity, search_doubt
 from harness.seen import client_shares, evidence_of, host_uses, looked_at
 from harness.spec.contract import BalancedAddress
@@ -91,7 +91,7 @@ def run_trial(
         faults=take.faults,
         balancer=take.balancer,
         client_shares=client_shares(job, take),
-        hosts=_hosts(job, take, before),
+        hosts=host_uses(job, take, before),
         notes=tuple(take.notes),
         **_unless_void(_judgement(job, take, stage, trouble), [] if trial.faults else rebooted(before, take.looks)),
     )
@@ -108,14 +108,6 @@ def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look]
     except HostError as error:
         return f"{trouble}; then {error}" if trouble else str(error)
     return trouble
-
-
-def _hosts(job: Job, take: Take, before: Mapping[str, Look]) -> dict[str, HostUse]:
-    """What the record says of each host; nothing where this machine is all there is, or a host was away from the start."""
-    if not before:
-        return {}
-    moved = {name: look.clock.offset_ns - before[name].clock.offset_ns for name, look in take.looks.items()}
-    return host_uses(job, take, {name: look.boot_id for name, look in before.items()}, moved)
 
 
 def _unless_void(judged: dict[str, Any], anew: Sequence[str]) -> dict[str, Any]:
@@ -192,11 +184,7 @@ def _balanced(job: Job, front: Front, balancer: BalancerUp, stage: Stage, notes:
     """The same servers as the load meets them: by the balancer's address, proved right through it."""
     assert job.placement.balancer is not None  # noqa: S101 - it is up
     trial, service, dial = job.trial, balancer.service, job.fleet[job.placement.balancer.host].dial
-    model = stage.model_of(trial)
-    if model is not None and model.contract == "full":
-        proved, _ = prove(service, balancer.port, trial, dial)
-    else:
-        proved, _ = prove_foreign(balancer.origin, trial, front.trust, service, notes, dial)
+    proved, _ = prove_right(service, balancer.port, trial, stage.model_of(trial), notes, dial)
     url = f"{balancer.origin}{trial.request.path}"
     return replace(front, url=url, proving_requests=front.proving_requests + proved)
 

@@ -23,15 +23,9 @@ class ServerPart:
     down_s: float | None
 
 
-def servers_of(result: TrialResult) -> list[str]:
-    """The names of a trial's servers: `server`; of several `server-1`, `server-2`, …."""
-    count = result.trial.servers
-    return ["server"] if count == 1 else [f"server-{at}" for at in range(1, count + 1)]
-
-
 def parts_of(result: TrialResult) -> tuple[ServerPart, ...]:
     """The servers of a trial that has several, in their order; none of a trial with one."""
-    names = servers_of(result)
+    names = result.trial.server_names
     if len(names) < 2 or result.client is None:
         return ()
     rates = {name: _rate(result, name) for name in names}
@@ -79,7 +73,7 @@ def _rate(result: TrialResult, name: str) -> float | None:
 
 def _answered(result: TrialResult, name: str) -> float | None:
     """What the clients had of it, where they spread over the servers themselves."""
-    client, names = result.client, servers_of(result)
+    client, names = result.client, result.trial.server_names
     if client is None or len(client.by_server) != len(names):
         return None
     return client.by_server[names.index(name)].completed_in_window / readings.window_s(client)

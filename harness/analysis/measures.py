@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from harness import ledger, readings
-from harness.analysis.breakdown import imbalance, servers_of
+from harness.analysis.breakdown import imbalance
 from harness.analysis.recovery import recoveries, worst
 from harness.histogram import percentiles
 from harness.merging import merged_servers, merged_usages
@@ -49,7 +49,7 @@ def measure(result: TrialResult) -> Values:
 
 def _servers_as_one(result: TrialResult) -> tuple[ServerReport | None, ServiceUsage | None]:
     """What the servers counted and used together; None where one of several did not tell."""
-    names = servers_of(result)
+    names = result.trial.server_names
     usages = [result.usage[name] for name in names if name in result.usage]
     own = result.cores.get("server")
     # Several servers of one machine may have to share their cores.

@@ -118,7 +118,7 @@ def _balancer_s(result: TrialResult, fault: TimedFaultReport) -> float | None:
     """The first time after the act that the balancer took the server for down, its host's clock put right."""
     if result.balancer is None or fault.began_ns is None:
         return None
-    name = "server" if result.trial.servers == 1 else f"server-{fault.server}"
+    name = result.trial.server_names[fault.server - 1]
     offset_ns = next((use.clock_offset_ns for use in result.hosts.values() if "balancer" in use.services), 0)
     after_s = (
         (event.at_ns - offset_ns - fault.began_ns) / 1e9

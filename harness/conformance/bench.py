@@ -97,7 +97,7 @@ class Bench:
         self.scale = scale
         self.until_s = math.inf  # the running check's deadline
         self.notes: list[str] = []
-        self._runtime = runtime
+        self._site = site_here(runtime)
         self._trial = trial.model_copy(update={"load": Load(connections=held_at_most(scale))})
         self._cores = cores
         self._kept: dict[Handler, tuple[Server, contextlib.ExitStack]] = {}
@@ -215,7 +215,7 @@ class Bench:
         self._started += 1
         trial = self._trial.model_copy(update={"handler": handler})
         name = f"verify-{self._started}"
-        with server_up(site_here(self._runtime), name, trial, self.model, self._cores, 0.0, self.notes) as deployed:
+        with server_up(self._site, name, trial, self.model, self._cores, 0.0, self.notes) as deployed:
             yield Server(self, deployed)
 
     def _need_handler(self) -> None:

@@ -22,7 +22,6 @@ from harness.images.settings import Settings
 
 BASE = "base"
 PINS = "base.toml"
-CA_IN_CONTEXT = "base/ca-bundle.crt"
 
 
 @dataclass(frozen=True)
@@ -73,15 +72,14 @@ def ensure_base(
     if found is not None:
         return found
     root = pull_root(client, reference, say) or bootstrap_root(client, pins.suite, settings, log_dir, say)
-    certificates = {CA_IN_CONTEXT: settings.ca_bundle.read_bytes()} if settings.ca_bundle else {}
     say(f"image base: installing Python on Debian ({root.route}) …")
     built = build_image(
         client,
         wanted,
         log_dir / f"{BASE}.log",
-        tar=build_context(images_dir, BASE, root.id, certificates).tar,
+        tar=build_context(images_dir, BASE, root.id, settings.certificates()).tar,
         labels={LABEL_ROUTE: root.route},
-        arguments={"DEBIAN_MIRROR": settings.mirror or "", **settings.build_arguments()},
+        arguments=settings.installing_arguments(),
     )
     say(f"image base: built in {built.seconds:.1f} s")
     return built

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.errors import ImageError
 
+CA_IN_CONTEXT = "base/ca-bundle.crt"
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -39,6 +40,14 @@ class Settings:
             ca_bundle=Path(bundle).resolve() if bundle else None,
             proxies={name: value for name, value in proxies.items() if value},
         )
+
+    def certificates(self) -> dict[str, bytes]:
+        """Files of a build's context with what is to be trusted meanwhile; they enter no digest."""
+        return {CA_IN_CONTEXT: self.ca_bundle.read_bytes()} if self.ca_bundle else {}
+
+    def installing_arguments(self) -> dict[str, str]:
+        """Of a build that installs Debian's packages."""
+        return {"DEBIAN_MIRROR": self.mirror or "", **self.build_arguments()}
 
     def build_arguments(self) -> dict[str, str]:
         """The proxies in both spellings: Docker knows these names, and keeps them out of the image's history."""

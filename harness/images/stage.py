@@ -13,7 +13,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from harness.errors import ImageError
-from harness.images.base import BASE, CA_IN_CONTEXT, ensure_base
+from harness.images.base import BASE, ensure_base
 from harness.images.build import ImageInfo, Say, build_image, find_image
 from harness.images.context import MODEL_FILE, Context, build_context
 from harness.images.settings import Settings
@@ -74,7 +74,7 @@ def _trusting(context: Context, images_dir: Path, base: str, settings: Settings)
     with tarfile.open(fileobj=io.BytesIO(context.tar)) as archive:
         if f"{BASE}/{INSTALLER}" not in archive.getnames():
             return None
-    return build_context(images_dir, context.folder, base, {CA_IN_CONTEXT: settings.ca_bundle.read_bytes()}).tar
+    return build_context(images_dir, context.folder, base, settings.certificates()).tar
 
 
 def _ensure_all(
@@ -85,15 +85,13 @@ def _ensure_all(
     log_dir: Path,
     say: Say,
 ) -> dict[str, ImageInfo]:
-    arguments = {"DEBIAN_MIRROR": settings.mirror or "", **settings.build_arguments()}
-
     def ensure(context: Context) -> ImageInfo:
         found = find_image(client, context)
         if found is not None:
             return found
         say(f"image {context.folder}: building …")
         log = log_dir / f"{context.folder}.log"
-        built = build_image(client, context, log, tar=tars[context.folder], arguments=arguments)
+        built = build_image(client, context, log, tar=tars[context.folder], arguments=settings.installing_arguments())
         say(f"image {context.folder}: built in {built.seconds:.1f} s")
         return built
 

@@ -8,6 +8,8 @@ from harness.spec.quantities import Between, Duration
 from harness.spec.record import Record
 
 BalancerKind = Literal["none", "haproxy-tcp", "haproxy-http", "direct"]
+BALANCERS: tuple[BalancerKind, ...] = ("haproxy-tcp", "haproxy-http")
+"""Those of them for which a service stands in front of the servers."""
 
 FaultAction = Literal[
     "crash-handler",

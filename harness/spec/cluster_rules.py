@@ -26,7 +26,7 @@ def _balancing_has_a_balancer(trial: Trial, varied: Collection[str]) -> Contradi
         for key in Balancing.model_fields
         if getattr(trial.balancing, key) != getattr(usual, key) and f"balancing.{key}" not in asked
     ]
-    if trial.balancer.startswith("haproxy-") or not (asked or changed):
+    if trial.balanced or not (asked or changed):
         return None
     return Contradiction(
         ("balancer", *asked, *changed),
@@ -36,7 +36,7 @@ def _balancing_has_a_balancer(trial: Trial, varied: Collection[str]) -> Contradi
 
 
 def _haproxy_is_not_for_https(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
-    if not trial.balancer.startswith("haproxy-") or not isinstance(trial.model, ReadyImage):
+    if not trial.balanced or not isinstance(trial.model, ReadyImage):
         return None
     if not trial.model.encrypted:
         return None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from harness.spec.cluster import BalancerKind, Balancing, TimedFault
+from harness.spec.cluster import BALANCERS, BalancerKind, Balancing, TimedFault
 from harness.spec.foreign import Server, name_of
 from harness.spec.metrics import METRICS, SUMMARY_METRICS
 from harness.spec.quantities import Between, Duration, Size
@@ -128,6 +128,18 @@ class Trial(Record):
     )
     limits: Limits = Field(Limits(), description="What the server may use.")
     network: Literal["host", "bridge"] = Field("host", description="The container's network; `bridge` shows its price.")
+
+    @property
+    def balanced(self) -> bool:
+        """Whether a service stands in front of the servers: neither none nor the clients' own spreading."""
+        return self.balancer in BALANCERS
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """`server`; of several `server-1`, `server-2`, …."""
+        if self.servers == 1:
+            return ("server",)
+        return tuple(f"server-{number}" for number in range(1, self.servers + 1))
 
     @property
     def model_name(self) -> str:

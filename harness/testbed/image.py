@@ -4,7 +4,7 @@ from pathlib import Path
 
 import docker
 
-from harness.images.base import BASE, CA_IN_CONTEXT, ensure_base
+from harness.images.base import BASE, ensure_base
 from harness.images.build import ImageInfo, Say, build_image, find_image
 from harness.images.context import build_context
 from harness.images.settings import Settings
@@ -36,11 +36,10 @@ def ensure_image(client: docker.DockerClient, images_dir: Path, log_dir: Path, s
     if found is not None:
         return found
     say("image of the test hosts: installing sshd and Docker (apt-get), once …")
-    certificates = {CA_IN_CONTEXT: settings.ca_bundle.read_bytes()} if settings.ca_bundle else {}
     return build_image(
         client,
         wanted,
         log_dir / f"{FOLDER}.log",
-        tar=build_context(OWN_IMAGES, FOLDER, base.id, installer | certificates).tar,
-        arguments={"DEBIAN_MIRROR": settings.mirror or "", **settings.build_arguments()},
+        tar=build_context(OWN_IMAGES, FOLDER, base.id, installer | settings.certificates()).tar,
+        arguments=settings.installing_arguments(),
     )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from harness.errors import HostError
 from harness.faults import Injector, requests_answered
+from harness.hosts.ask import went_well
 from harness.spec.cluster import FaultAction, TimedFault
 from harness.timed_faults import network
-from harness.timed_faults.target import FaultTarget, asked, last_line, run_here
+from harness.timed_faults.target import FaultTarget, asked, run_here
 from harness.timed_faults.workers import signal_worker, thaw_worker
 
 COMMAND_DEADLINE_S = 15.0
@@ -113,9 +114,7 @@ def _powered(target: FaultTarget, command: tuple[str, ...]) -> Callable[[], None
     """A command of the controller that acts on the whole host."""
 
     def run() -> None:
-        done = run_here(command, timeout_s=POWER_DEADLINE_S)
-        if done.status != 0:
-            raise HostError(f"{target.host}: `{command[0]}` ended with status {done.status}: {last_line(done.stderr)}")
+        went_well(target.host, command, run_here(command, timeout_s=POWER_DEADLINE_S))
 
     return run
 

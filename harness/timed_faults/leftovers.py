@@ -3,8 +3,9 @@
 import re
 
 from harness.errors import HostError
+from harness.hosts.ask import last_line
 from harness.timed_faults import network
-from harness.timed_faults.target import Run, last_line
+from harness.timed_faults.target import Run
 
 DEADLINE_S = 15.0
 _OURS = re.compile(rf"^qdisc prio {network.HANDLE} dev (\S+) root\b", re.MULTILINE)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from harness.deploy import Deployed
 from harness.fleet import Fleet, Site
-from harness.hosts.connection import Done
 from harness.placement import Placement
 from harness.spec.cluster import FaultAction, TimedFault
+from harness.spec.fault_rules import OF_THE_NETWORK
 from harness.timed_faults.target import FaultHost, FaultTarget, Run, run_here
 
-OF_HOSTS: tuple[FaultAction, ...] = ("kill-host", "freeze-host", "partition", "delay", "loss")
+OF_HOSTS: tuple[FaultAction, ...] = ("kill-host", "freeze-host", *OF_THE_NETWORK)
 """Faults of the whole host that a server is on, and of all others on it."""
 
 
@@ -84,11 +84,4 @@ def _others_on(host: str, placement: Placement) -> list[str]:
 
 
 def _run_on(site: Site) -> Run:
-    connection = site.connection
-    if connection is None:
-        return run_here
-
-    def run(argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", as_root: bool = False) -> Done:
-        return connection.run(argv, timeout_s=timeout_s, stdin=stdin, as_root=as_root)
-
-    return run
+    return run_here if site.connection is None else site.connection.run

@@ -4,15 +4,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.errors import HostError
+from harness.hosts.ask import NO_SUCH_COMMAND, last_line
 from harness.hosts.connection import Done
 from harness.spec.cluster import TimedFault
 from harness.timed_faults import network
 from harness.timed_faults.placing import OF_HOSTS
-from harness.timed_faults.target import FaultHost, last_line
+from harness.timed_faults.target import FaultHost
 from harness.timed_faults.workers import CHILDREN_ARE_TOLD
 
 DEADLINE_S = 15.0
-NO_SUCH_COMMAND = 127
 _PACKAGES = {"iptables-restore": "iptables", "ip6tables-restore": "iptables", "tc": "iproute2", "unshare": "util-linux"}
 _POWER = {"kill-host": ("kill", "start"), "freeze-host": ("freeze", "thaw")}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.errors import HostError
+from harness.hosts.ask import went_well
 from harness.hosts.connection import Dial, Done
 from harness.runtime.base import Service
 from harness.spec.inventory import Power
@@ -73,13 +74,4 @@ def asked(host: FaultHost, argv: Sequence[str], timeout_s: float, stdin: bytes =
     Raises:
         HostError: it could not be run, or ended with another status than 0; with its last line.
     """
-    done = host.run(argv, timeout_s=timeout_s, stdin=stdin, as_root=as_root)
-    if done.status != 0:
-        raise HostError(f"{host.host}: `{argv[0]}` ended with status {done.status}: {last_line(done.stderr)}")
-    return done.stdout
-
-
-def last_line(text: str) -> str:
-    """The last line that says something, at most 300 characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no word on why"
+    return went_well(host.host, argv, host.run(argv, timeout_s=timeout_s, stdin=stdin, as_root=as_root))

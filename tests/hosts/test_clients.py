@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness.clients import OWN_FILES, another_helps, plan_client, refuse_impossible
+from harness.clients import OWN_FILES, another_helps, plan_client
 from harness.errors import HostError
 from harness.hosts.room import Room, room_of_this_host
+from harness.placement import Machine, client_doubts, place
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.spec.quantities import Duration, Rate
@@ -128,7 +129,8 @@ def test_one_of_others_may_leave_closing_to_the_client_and_on_loopback_that_take
 
 
 def test_off_loopback_that_is_a_doubt_not_an_error_as_most_servers_do_close() -> None:
-    doubts = refuse_impossible([a_trial(5_000, model=FAR, **CHURN)] * 2, HERE)
+    placement = place(a_trial(5_000, model=FAR, **CHURN), [Machine("here", (0, 1), HERE)])
+    doubts = client_doubts([placement] * 2)
     (doubt,) = doubts
     assert "305,000 ports" in doubt
     assert "each address in `load.sources` adds 28,232" in doubt

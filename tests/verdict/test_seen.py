@@ -1,11 +1,12 @@
 """What the probes of several hosts saw, put together: whose usage is judged, on which cores, and what is kept of each host."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.fleet import HERE, Site, fleet_of
+from harness.fleet import HERE, Look, Site, fleet_of
 from harness.hosts.connection import ClockOffset
 from harness.hosts.room import Room
 from harness.measure import Job, Take
@@ -129,8 +130,9 @@ def test_each_clients_part_is_kept_where_there_are_several(tmp_path: Path) -> No
 
 def test_each_host_is_kept_with_what_ran_there_and_how_well_its_clock_was_known(tmp_path: Path) -> None:
     placed = job(tmp_path)
-    boots = {host: f"boot-{host}" for host in placed.placement.hosts}
-    uses = host_uses(placed, take(), boots, {"s2": 5})
+    before = {host: Look(f"boot-{host}", clock(host)) for host in placed.placement.hosts}
+    after = {"s2": Look("boot-s2", ClockOffset(AHEAD_NS + 5, 1_000))}
+    uses = host_uses(placed, replace(take(), looks=after), before)
     assert {host: use.services for host, use in uses.items()} == {
         "c1": ("client-1",),
         "c2": ("client-2",),
@@ -153,4 +155,4 @@ def test_this_machine_alone_is_no_host_of_an_inventory(tmp_path: Path) -> None:
     machine = Machine(HERE, (0, 1), room)
     fleet = fleet_of([Site(machine, ProcessRuntime(make_owner("test-seen"), ROOT / "images", tmp_path))])
     alone = Job("t", Trial(), fleet, place(Trial(), [machine]), exact=True, on_tick=lambda _tick: None)
-    assert host_uses(alone, Take(), {}, {}) == {}
+    assert host_uses(alone, Take(), {}) == {}
