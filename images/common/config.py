@@ -1,7 +1,7 @@
 """`config.json` of a server, read and checked (docs/contract/README.md, "A server")."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -21,6 +21,7 @@ _FAULTS: Mapping[str, Literal["none", "crash", "exit", "hang", "deadlock", "leak
 }
 _LOGS: Mapping[str, Literal["off", "buffered", "flush"]] = {"off": "off", "buffered": "buffered", "flush": "flush"}
 _Choice = TypeVar("_Choice")
+_Checked = TypeVar("_Checked")
 
 
 class ConfigError(Exception):
@@ -63,7 +64,19 @@ def read_config(folder: Path) -> ServerConfig:
     Raises:
         ConfigError: it is not there, not JSON, or not what the contract says.
     """
-    path = folder / "config.json"
+    return read_checked(folder / "config.json", _server)
+
+
+def read_checked(path: Path, checked: Callable[[object], _Checked]) -> _Checked:
+    """Read a configuration of any service.
+
+    Args:
+        path: its file.
+        checked: makes of the file's content what it must be, or raises ConfigError.
+
+    Raises:
+        ConfigError: it is not there, not JSON, or not right; the file is in it.
+    """
     try:
         data = json.loads(path.read_bytes())
     except OSError as error:
@@ -71,9 +84,29 @@ def read_config(folder: Path) -> ServerConfig:
     except ValueError as error:
         raise ConfigError(f"{path}: not JSON: {error}") from None
     try:
-        return _server(data)
+        return checked(data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def exactly(data: object, names: Sequence[str], number: int, reader: str) -> dict[str, Any]:
+    """An object with a format's number and just these fields.
+
+    Args:
+        data: what the file holds.
+        names: of the fields.
+        number: of the format.
+        reader: who reads it, for messages.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    keys = {"format", *names}
+    if not isinstance(data, dict) or data.keys() != keys:
+        raise ConfigError(f"it must be an object with exactly {', '.join(sorted(keys))}")
+    if data["format"] != number:
+        raise ConfigError(f"format {data['format']!r} is not known here; this {reader} reads {number}")
+    return data
 
 
 def _server(data: object) -> ServerConfig:
@@ -85,8 +118,8 @@ def _server(data: object) -> ServerConfig:
     return ServerConfig(
         model=_string(fields, "model"),
         host=_string(fields, "host"),
-        port=_integer(fields, "port", 1, 65_535),
-        backlog=_integer(fields, "backlog", 1, 1_000_000),
+        port=integer(fields, "port", 1, 65_535),
+        backlog=integer(fields, "backlog", 1, 1_000_000),
         options=fields["options"],
         handler=_handler(fields["handler"]),
     )
@@ -96,8 +129,8 @@ def _handler(data: object) -> HandlerConfig:
     fields = _mapping(data, "handler", _HANDLER_KEYS)
     return HandlerConfig(
         kind=_choice(fields, "kind", _KINDS),
-        body_bytes=_integer(fields, "body_bytes", 0, _LARGEST_BODY_BYTES, "handler."),
-        cpu_iterations=_integer(fields, "cpu_iterations", 0, 1 << 62, "handler."),
+        body_bytes=integer(fields, "body_bytes", 0, _LARGEST_BODY_BYTES, "handler."),
+        cpu_iterations=integer(fields, "cpu_iterations", 0, 1 << 62, "handler."),
         log=_choice(fields, "log", _LOGS),
         backend=None if fields["backend"] is None else _backend(fields["backend"]),
         fault=_choice(fields, "fault", _FAULTS),
@@ -110,7 +143,7 @@ def _backend(data: object) -> BackendAddress:
     if not isinstance(timeout_s, int | float) or isinstance(timeout_s, bool) or not timeout_s > 0:
         raise ConfigError(f"handler.backend.timeout_s is {timeout_s!r}; it must be a number above 0")
     return BackendAddress(
-        _string(fields, "host"), _integer(fields, "port", 1, 65_535, "handler.backend."), float(timeout_s)
+        _string(fields, "host"), integer(fields, "port", 1, 65_535, "handler.backend."), float(timeout_s)
     )
 
 
@@ -138,8 +171,26 @@ def _string(fields: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _integer(fields: Mapping[str, Any], name: str, low: int, high: int, where: str = "") -> int:
+def integer(fields: Mapping[str, Any], name: str, low: int, high: float, where: str = "") -> int:
+    """A whole number from `low` to `high`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
     value = fields[name]
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ConfigError(f"{where}{name} is {value!r}; it must be a whole number from {low} to {high}")
     return value
+
+
+def number(fields: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    """A number from `low` to `high`.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    value = fields[name]
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    if not right or not low <= value <= high:  # of what is no number (NaN) neither holds
+        raise ConfigError(f"{name} is {value!r}; it must be a number from {low} to {high}")
+    return float(value)

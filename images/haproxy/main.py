@@ -14,10 +14,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from common.config import ConfigError
 from haproxy import settings as settings_
 from haproxy.counters import Counters, Mark
 from haproxy.journal import Journal
-from haproxy.settings import Settings, SettingsError
+from haproxy.settings import Settings
 from haproxy.template import FRONT, configuration
 
 _EXIT_CANNOT_RUN: Final = 1
@@ -177,7 +178,7 @@ def main(arguments: list[str]) -> int:
         return _EXIT_CANNOT_RUN
     try:
         settings = settings_.read(folder / "config.json")
-    except SettingsError as error:
+    except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return _EXIT_BAD_INPUT
     with tempfile.TemporaryDirectory(prefix="ceiling-haproxy-") as sockets:  # a socket's path may have 107 bytes only
