@@ -16,7 +16,7 @@ from harness.balancer import IMAGE as BALANCER
 from harness.balancer import refuse_without_haproxy
 from harness.deploy import calibrate, running
 from harness.errors import DeployError, HostError, RuntimeUnavailable, SpecError
-from harness.fleet import HERE, WARDEN, Fleet, Look, clean_all, fleet_of, site_here
+from harness.fleet import WARDEN, Fleet, Look, clean_all, fleet_of, site_here
 from harness.hosts.cores import CoreMap
 from harness.hosts.facts import collect_facts
 from harness.hosts.needs import IO_URING_PROBE, io_uring_trouble
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 Wanted = Literal["auto", "docker", "process"]
 NEEDS_DEADLINE_S = 30.0
+
+OWN_ENGINE = "this machine"
+"""Name of the controller's engine beside those of an inventory's hosts, none of which can be called so."""
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ def _those_hosts(
     def shipping(clients: "Mapping[str, docker.DockerClient]") -> Mapping[str, Mapping[str, ImageInfo]]:
         engines = {name: Engine.of(name, client) for name, client in clients.items()}
         with contextlib.suppress(RuntimeUnavailable):  # what this machine has built already need not be built there
-            engines[HERE] = Engine.of(HERE, connect(), own=True)
+            engines[OWN_ENGINE] = Engine.of(OWN_ENGINE, connect(), own=True)
         with display.stage("images"):
             found = ensure_everywhere(engines, places.images, folders, needed.ready, places.state, display.say)
         digests.update({folder: image.digest for images in found.values() for folder, image in images.items()})
