@@ -181,7 +181,8 @@ def _site(afar: Afar, name: str, address: str, images: Mapping[str, ImageInfo], 
     clock = afar.checked[name].clock
     assert clock is not None  # noqa: S101 - measured with the check
     connection = afar.connections[name]
-    return Site(machine, runtime, clock, address, ports_of(connection, address), connection, host.power)
+    ports = ports_of(connection, address)
+    return Site(machine, runtime, clock, address, ports, connection, host.power, kernel=remote.kernel)
 
 
 def _at_once(do: Callable[[str], _T], names: Iterable[str]) -> dict[str, _T]:

@@ -31,6 +31,7 @@ class Site:
     ports: Ports = field(default_factory=Ports)
     connection: Connection | None = None  # none: it is this machine
     power: Power = field(default_factory=Power)  # commands of this machine that act on the whole host
+    kernel: str = ""  # its boot id: hosts that are containers of one machine have it in common, and the CPUs
 
     @property
     def name(self) -> str:

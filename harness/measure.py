@@ -89,6 +89,7 @@ class Job:
     balancer: BalancerUp | None = None  # in front of them
     on_step: Callable[[str], None] = lambda _what: None  # told what a search tries next
     chosen_seed: int | None = None  # of the load; none: the name's
+    block: int | None = None  # of an experiment's repeats
 
     @property
     def seed(self) -> int:

@@ -7,6 +7,7 @@ step the server has to answer a request of its own again, so that no step pays f
 import http.client
 import math
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ from harness.spec.quantities import Duration, Rate
 
 START_RPS = 100.0
 """Where a search begins that is not told."""
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Steps of this size around a circle leave no gap for long."""
 
 CLIENT_TRIES = 3
 """Steps in a row that the client has to limit before it is believed to have given out: one may have been disturbed."""
@@ -52,7 +56,7 @@ def search_capacity(reached: Reached, job: Job, take: Take, observe: Observe, ju
     Raises:
         MeasureError: a step broke down, or the server did not recover from one.
     """
-    search, steps = search_of(job.trial), list[SearchStep]()
+    search, steps = search_of(job.trial, job.block), list[SearchStep]()
     while (step := search.next()) is not None:
         if steps:
             _recover(reached, job.trial, take)
@@ -89,12 +93,18 @@ def search_doubt(capacity: Capacity) -> str | None:
     return None
 
 
-def search_of(trial: Trial) -> Search:
-    """The search that a trial of kind `capacity` asks for."""
+def search_of(trial: Trial, block: int | None = None) -> Search:
+    """The search that a trial of kind `capacity` asks for.
+
+    Args:
+        trial: which.
+        block: of an experiment's repeats; none: it begins exactly at its rate.
+    """
     load, slo = trial.load, trial.slo
     needed = requests_needed(slo)
+    start_rps = load.rate.per_s if load.rate else START_RPS
     return Search(
-        start_rps=load.rate.per_s if load.rate else START_RPS,
+        start_rps=start_rps if block is None else _moved(start_rps, load.resolution.fraction, block),
         resolution=load.resolution.fraction,
         window_s=load.window.s,
         confirmation_s=load.confirmation.s,
@@ -102,6 +112,18 @@ def search_of(trial: Trial) -> Search:
         limit_s=max((limit.s for limit in slo.latencies.values()), default=0.0),
         guessed=load.rate is not None,
     )
+
+
+def _moved(start_rps: float, resolution: float, block: int) -> float:
+    """A first rate of its own for each block, within half a resolution of the one that was asked for.
+
+    The rates that a search tries hang on its first. From the same one, all repeats would round the capacity in the same way, and
+    their agreement would say nothing (L. G. Roberts, "Picture coding using pseudo-random noise", 1962: dither). Blocks go round
+    the resolution by the golden ratio, which spreads any number of them evenly; where they begin hangs on the rate. So points with
+    equal first rates try equal rates within a block, and are compared fairly.
+    """
+    around = zlib.crc32(f"{start_rps:.6g}".encode()) / 2**32 + block * GOLDEN
+    return start_rps * math.pow(1 + resolution, around % 1 - 0.5)
 
 
 def trial_at(trial: Trial, step: Step) -> Trial:

@@ -1,16 +1,17 @@
 """What the probes saw of a trial, and the evidence made of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.backend import CORES as BACKEND_CORES
 from harness.fleet import Look
 from harness.histogram import percentiles
 from harness.hosts.cores import CoreMap
-from harness.judging.evidence import Evidence
+from harness.judging.evidence import Evidence, Sharing
 from harness.measure import Job, Take
 from harness.merging import merged_servers, merged_usages, shifted
 from harness.raw import ClientReport
-from harness.readings import censored, cpu_utilisation
+from harness.readings import censored, cpu_share, cpu_utilisation
 from harness.result import ClientShare, CoreLoad, HostUse, ServiceUsage, Side
 from harness.spec.catalogue import workers_of
 from harness.spec.model import Model
@@ -94,6 +95,7 @@ def evidence_of(
     """
     assert take.client is not None  # noqa: S101 - whoever asks has looked
     placed = job.placement.servers
+    servers = _servers_as_one(job, take, usage)
     workers = workers_of(model, job.trial.options) if model else None
     return Evidence(
         trial=take.measured or job.trial,
@@ -103,10 +105,11 @@ def evidence_of(
         # A part of the servers' counts is no count of what all of them answered.
         server=merged_servers(take.servers) if len(take.servers) == len(placed) else None,
         proving_requests=take.proved,
-        usage=_servers_as_one(job, take, usage),
+        usage=servers.usage,
         each={one.name: usage[one.name] for one in placed if one.name in usage} if len(placed) > 1 else {},
         client_usage=usage.get("client"),
         cores=cores,
+        sharing=_sharing(job, take, servers),
         backend=take.backend,
         backend_usage=usage.get("backend"),
         balancer=take.balancer,
@@ -120,22 +123,80 @@ def evidence_of(
     )
 
 
-def _servers_as_one(job: Job, take: Take, usage: Mapping[str, ServiceUsage]) -> ServiceUsage | None:
-    """What the servers used together, on the host where their cores were busiest: those whose load is in the record."""
-    placed = job.placement.servers
+@dataclass(frozen=True)
+class _Together:
+    """Servers whose usage is judged as one: those of a host, and of other hosts that are on the very same CPUs."""
+
+    usage: ServiceUsage | None
+    cores: tuple[int, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+def _servers_as_one(job: Job, take: Take, usage: Mapping[str, ServiceUsage]) -> _Together:
+    """What the servers used together, where their cores were busiest: those whose load is in the record."""
+    placement = job.placement
+    placed = placement.servers
     if len(placed) == 1:
-        return usage.get(placed[0].name)
+        return _Together(usage.get(placed[0].name), placed[0].cores, (placed[0].host,))
     by_host = cores_by_host(job, take)
-    found: list[tuple[float, ServiceUsage]] = []
-    for host in dict.fromkeys(one.host for one in placed):
-        there = [usage[one.name] for one in placed if one.host == host and one.name in usage]
-        cpus = {cpu for one in placed if one.host == host for cpu in one.cores}
-        given = len(cpus) or sum(one.cores for one in there)
-        pooled = merged_usages(there, given, one_network=job.trial.network == "host")
-        if pooled is not None:
-            load = by_host.get(host, {}).get("server")
-            found.append((cpu_utilisation(pooled) if load is None else load.busy, pooled))
-    return max(found, key=lambda pair: pair[0], default=(0.0, None))[1]
+    found: list[tuple[float, _Together]] = []
+    for hosts in _on_the_same_cpus(job):
+        pooled = [_servers_of_host(job, usage, host) for host in hosts]
+        cpus = tuple(sorted({cpu for one in placed if one.host in hosts for cpu in one.cores}))
+        known = [one for one in pooled if one is not None]
+        together = merged_usages(known, len(cpus) or sum(one.cores for one in known), one_network=False)
+        if together is not None:
+            loads = [by_host[host]["server"].busy for host in hosts if "server" in by_host.get(host, {})]
+            found.append((max(loads, default=cpu_utilisation(together)), _Together(together, cpus, hosts)))
+    return max(found, key=lambda pair: pair[0], default=(0.0, _Together(None)))[1]
+
+
+def _servers_of_host(job: Job, usage: Mapping[str, ServiceUsage], host: str) -> ServiceUsage | None:
+    placed = [one for one in job.placement.servers if one.host == host]
+    there = [usage[one.name] for one in placed if one.name in usage]
+    given = len({cpu for one in placed for cpu in one.cores}) or sum(one.cores for one in there)
+    return merged_usages(there, given, one_network=job.trial.network == "host")
+
+
+def _on_the_same_cpus(job: Job) -> list[tuple[str, ...]]:
+    """Hosts with servers; those together that are containers of one machine and have the same CPUs for them, as in a testbed."""
+    found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for host in dict.fromkeys(one.host for one in job.placement.servers):
+        cpus = tuple(sorted({cpu for one in job.placement.servers if one.host == host for cpu in one.cores}))
+        found.setdefault((job.fleet[host].kernel or host, cpus), []).append(host)
+    return [tuple(hosts) for hosts in found.values()]
+
+
+def _sharing(job: Job, take: Take, servers: _Together) -> Sharing:
+    """Which sides met on a CPU. Of hosts that are machines of their own, equal numbers are not the same CPU."""
+    placement = job.placement
+    sides, balancer = placement.sides, placement.balancer
+
+    def on(cpus: Mapping[str, Sequence[int]]) -> set[tuple[str, int]]:
+        return {(job.fleet[host].kernel or host, cpu) for host, there in cpus.items() for cpu in there}
+
+    client = on({one.host: sides[one.host].client for one in placement.clients})
+    server = on({one.host: sides[one.host].server for one in placement.servers})
+    backend = on({host: sides[host].backend for host in placement.backends})
+    balancing = on({} if balancer is None else {balancer.host: sides[balancer.host].balancer})
+    return Sharing(
+        client_and_server=bool(client & server),
+        client_and_backend=bool(client & backend),
+        client_and_balancer=bool(client & balancing),
+        backend_on_servers=_backends_beside(job, take, servers),
+    )
+
+
+def _backends_beside(job: Job, take: Take, servers: _Together) -> float:
+    """Share of these servers' cores that backends took which run nowhere else."""
+    placement = job.placement
+    confined = [
+        host
+        for host in servers.hosts
+        if host in placement.backends and set(placement.sides[host].backend) <= set(servers.cores)
+    ]
+    used = [usage_of(take.probes[host], "backend", BACKEND_CORES, None) for host in confined if host in take.probes]
+    return sum(cpu_share(one) for one in used if one is not None) / max(1, len(servers.cores))
 
 
 def client_shares(job: Job, take: Take) -> tuple[ClientShare, ...]:

@@ -62,7 +62,7 @@ def run_trial(
     folder = store.begin_trial(run, planned.id)
     exact = model is not None and model.counts == "exact"
     placement = stage.place(trial, at_least)
-    job = Job(planned.id, trial, stage.fleet, placement, exact, on_tick, on_step=on_step)
+    job = Job(planned.id, trial, stage.fleet, placement, exact, on_tick, on_step=on_step, block=planned.block)
     if own := own_cores(job.fleet, placement):
         os.sched_setaffinity(0, own)  # the harness itself stays off the servers' cores
     take, before, trouble = Take(), dict[str, Look](), None

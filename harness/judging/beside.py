@@ -5,16 +5,6 @@ from harness.judging.evidence import BUSY, Evidence
 from harness.result import ServiceUsage
 
 
-def backend_beside_client(evidence: Evidence) -> bool:
-    """Whether there is a backend without a core of its own."""
-    return evidence.trial.handler.backend.delay is not None and "backend" not in (evidence.cores or {})
-
-
-def balancer_beside_client(evidence: Evidence) -> bool:
-    """Whether there is a balancer without a core of its own."""
-    return evidence.balancer_usage is not None and "balancer" not in (evidence.cores or {})
-
-
 def backend_busy(evidence: Evidence) -> float:
     """CPU that the backend used over that of its core."""
     return 0.0 if evidence.backend_usage is None else readings.cpu_utilisation(evidence.backend_usage)
@@ -27,12 +17,12 @@ def balancer_busy(usage: ServiceUsage | None) -> float:
 
 def backend_saturated(evidence: Evidence) -> bool:
     """Whether the backend used up its core, or most of the one that it and others used up together."""
-    return _used_up("backend", evidence) if backend_beside_client(evidence) else backend_busy(evidence) >= BUSY
+    return _used_up("backend", evidence) if evidence.sharing.client_and_backend else backend_busy(evidence) >= BUSY
 
 
 def balancer_saturated(evidence: Evidence) -> bool:
     """Whether the balancer used up its cores, or most of the one that it and others used up together."""
-    if balancer_beside_client(evidence):
+    if evidence.sharing.client_and_balancer:
         return _used_up("balancer", evidence)
     return balancer_busy(evidence.balancer_usage) >= BUSY
 
@@ -40,8 +30,8 @@ def balancer_saturated(evidence: Evidence) -> bool:
 def _used_up(who: str, evidence: Evidence) -> bool:
     """Whether those on the client's core used it up with the client, and this one had the largest part of it."""
     parts = {"client": readings.client_utilisation(evidence.client)}
-    if backend_beside_client(evidence):
+    if evidence.sharing.client_and_backend:
         parts["backend"] = backend_busy(evidence)
-    if balancer_beside_client(evidence):
+    if evidence.sharing.client_and_balancer:
         parts["balancer"] = balancer_busy(evidence.balancer_usage)
     return sum(parts.values()) >= BUSY and all(parts[who] > part for name, part in parts.items() if name != who)

@@ -33,6 +33,16 @@ STALL_S = 0.5
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """Which sides of a trial had the same CPUs of the same machine."""
+
+    client_and_server: bool = False
+    client_and_backend: bool = False
+    client_and_balancer: bool = False
+    backend_on_servers: float = 0.0  # share of the servers' cores that backends took which had to run on them
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything a judgement rests on. What is not known of a server (a foreign one) is None or absent.
 
@@ -49,6 +59,7 @@ class Evidence:
     each: Mapping[str, ServiceUsage] = field(default_factory=dict)  # of several servers, one by one
     client_usage: ServiceUsage | None = None  # the load client's
     cores: Mapping[Side, CoreLoad] | None = None
+    sharing: Sharing = field(default_factory=Sharing)
     workers: int | None = None  # of all servers, where their number is fixed and known
     backend: BackendReport | None = None
     backend_usage: ServiceUsage | None = None

@@ -10,6 +10,7 @@ from harness.raw import ServerReport
 from harness.report.damage import NOTE, broken
 from harness.report.sureness import drift_doubts
 from harness.report.text import amount, count, listed
+from harness.result import TrialResult
 from harness.spec.foreign import ReadyImage, RunningServer
 
 MOST_SHOWN = 200
@@ -81,11 +82,17 @@ def _asked(point: Point) -> int:
 def _backend(study: Study) -> Iterator[str]:
     """Whoever shares the client's core takes from it; how much depends on the server."""
     together = [row.result for row in study.rows if row.result is not None and row.result.backend is not None]
-    if any("backend" not in result.cores for result in together):
+    if any("backend" not in result.cores and _beside_client(result) for result in together):
         yield (
             "The backend had no core of its own and ran on the load client's: no absolute capacity is claimed, and servers are"
             " compared as they do beside both. Only where each worker waits for the backend do workers ÷ delay decide."
         )
+
+
+def _beside_client(result: TrialResult) -> bool:
+    """Whether a backend ran on the host of a load client: always so on one machine."""
+    hosts = [{name.partition("-")[0] for name in host.services} for host in result.hosts.values()]
+    return not hosts or any({"backend", "client"} <= there for there in hosts)
 
 
 def _foreign(study: Study) -> Iterator[str]:

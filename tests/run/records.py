@@ -91,11 +91,11 @@ def usage(cpu_s: float = 0.5, **changes: Any) -> ServiceUsage:
     return ServiceUsage.model_validate({**fields, **changes})
 
 
-def cores(server: float = 0.25, client: float = 0.25, client_cpu: int = 0) -> dict[str, CoreLoad]:
+def cores(server: float = 0.25, client: float = 0.25) -> dict[str, CoreLoad]:
     """Both sides' cores, with the shares of their time that somebody kept them busy."""
     return {
         "server": CoreLoad(cpus=(1,), busy=server, stolen=0.0),
-        "client": CoreLoad(cpus=(client_cpu,), busy=client, stolen=0.0),
+        "client": CoreLoad(cpus=(0,), busy=client, stolen=0.0),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.histogram import index_of
-from harness.judging.evidence import Evidence
+from harness.judging.evidence import Evidence, Sharing
 from harness.judging.verdict import judge
 from harness.raw import FaultReport
 from harness.result import CoreLoad
@@ -44,7 +44,7 @@ def test_a_sound_trial_is_ok_and_nobody_gave_out() -> None:
         ({"server": server_report(3_002)}, "server-count"),  # one too many
         ({"client": client_report(schedule=2_010)}, "schedule"),
         ({"cores": cores(server=0.4)}, "quiet"),
-        ({"cores": cores(client_cpu=1)}, "apart"),
+        ({"sharing": Sharing(client_and_server=True)}, "apart"),
         ({"client": client_report(per_100ms=(200,) * 7 + (0,) * 6 + (86,) * 7)}, "steady"),
         ({"client": client_report(per_100ms=(140,) * 10 + (60,) * 10)}, "steady"),
     ],
@@ -148,6 +148,7 @@ def behind(**changes: Any) -> Evidence:
     return evidence(**{**fields, **changes})
 
 
+BESIDE = Sharing(client_and_backend=True)
 FAILING = {
     "client": client_report(**errors(status=500)),
     "server": server_report(2_501, backend_calls=3_001, backend_errors=500),
@@ -160,8 +161,9 @@ FAILING = {
         ({}, "nobody", "ok"),
         ({"backend_usage": usage(1.9)}, "backend", "invalid"),
         ({"backend_usage": usage(1.9), **SATURATED}, "server cpu", "ok"),
-        ({"cores": cores(client=0.95), "backend_usage": usage(1.5)}, "backend", "invalid"),  # on the client's core
-        ({"cores": cores(client=0.95), "backend_usage": usage(0.1)}, "client cpu", "invalid"),  # others took it
+        # On the client's core it has the most of that; or others took it.
+        ({"cores": cores(client=0.95), "backend_usage": usage(1.5), "sharing": BESIDE}, "backend", "invalid"),
+        ({"cores": cores(client=0.95), "backend_usage": usage(0.1), "sharing": BESIDE}, "client cpu", "invalid"),
         (FAILING, "backend", "marked"),
         ({**FAILING, **SATURATED}, "errors", "marked"),  # a server that does not get round to reading its answers
         ({"workers": 4, "concurrency": "workers"}, "worker pool", "ok"),  # 400/s x 10 ms: all four wait
@@ -180,7 +182,7 @@ def test_the_verdict_knows_the_backend(changes: dict[str, Any], culprit: str, st
 def test_beside_the_client_a_backend_allows_no_absolute_capacity_but_that_of_a_pool(
     workers: int | None, claimed: bool
 ) -> None:
-    checks, verdict, _, _ = judge(behind(cores=cores(), workers=workers))
+    checks, verdict, _, _ = judge(behind(cores=cores(), sharing=BESIDE, workers=workers))
     assert ("no absolute capacity" not in verdict.evidence) == claimed
     assert "the backend shared the client's" in next(check.detail for check in checks if check.name == "apart")
     assert "no absolute capacity" not in judge(behind())[1].evidence
@@ -238,7 +240,7 @@ def test_a_window_that_does_not_show_its_fault_says_nothing(kind: str, fault: di
     assert (says or "") in (reason or "")
 
 
-@pytest.mark.parametrize("changes", [{"cores": cores(server=0.4)}, {"cores": cores(client_cpu=1)}])
+@pytest.mark.parametrize("changes", [{"cores": cores(server=0.4)}, {"sharing": Sharing(client_and_server=True)}])
 def test_what_is_not_the_faults_doing_marks_its_trial_all_the_same(changes: dict[str, Any]) -> None:
     assert judge(evidence(trial=FAULTY, **changes))[2] == "marked"
 

@@ -9,6 +9,8 @@ import pytest
 from harness.fleet import HERE, Look, Site, fleet_of
 from harness.hosts.connection import ClockOffset
 from harness.hosts.room import Room
+from harness.judging.checks.placement import apart, quiet
+from harness.judging.evidence import Sharing
 from harness.measure import Job, Take
 from harness.placement import Machine, place
 from harness.raw import ClientReport, ProbeReport, Sample
@@ -114,6 +116,61 @@ def test_judged_are_the_servers_of_the_host_whose_cores_were_busiest_as_one(tmp_
     assert made.server_cores.busy == 0.975
 
 
+def containers_of_one_machine(tmp_path: Path, **changes: Any) -> Job:
+    """The same services, the hosts of the servers being containers on one CPU of one machine."""
+    placed = job(tmp_path, handler={"backend": {"delay": "40 ms"}}, **changes)
+    sites = {
+        host: replace(site, machine=replace(site.machine, cpus=(3,)), kernel="one") if host in ("s1", "s2") else site
+        for host, site in placed.fleet.items()
+    }
+    return replace(placed, fleet=sites, placement=place(placed.trial, [site.machine for site in sites.values()]))
+
+
+def seen_on_one_cpu(backend_s: float) -> Take:
+    """Of 2 s of CPU 3, servers 1 and 3 used 0.4 s, server 2 used 0.6 s, and each host's backend its part."""
+    busy = {"server": 1.0 + 2 * backend_s, "client": 0.0}
+    return take(
+        probes={
+            **take().probes,
+            "s1": probe("s1", busy, {"server-1": 0.2, "server-3": 0.2, "backend": backend_s}),
+            "s2": probe("s2", busy, {"server-2": 0.6, "backend": backend_s}),
+        }
+    )
+
+
+def test_servers_of_hosts_that_are_the_same_cpus_are_judged_together_and_are_no_strangers(tmp_path: Path) -> None:
+    placed = containers_of_one_machine(tmp_path)
+    brought = seen_on_one_cpu(backend_s=0.06)
+    made = evidence_of(placed, brought, None, *looked_at(placed, brought))
+    assert made.usage is not None
+    assert cpu_share(made.usage) == pytest.approx(0.5)
+    assert made.usage.cores == 1
+    assert made.sharing.backend_on_servers == pytest.approx(0.06)
+    assert quiet(made).detail == "others took 0% of the server's cores"
+    assert quiet(made).passed
+    assert apart(made).passed
+    assert apart(made).detail.endswith("; the backend took 6% of the server's")
+
+
+def test_a_backend_that_takes_much_of_the_servers_cores_is_told_by_its_name(tmp_path: Path) -> None:
+    placed = containers_of_one_machine(tmp_path)
+    brought = seen_on_one_cpu(backend_s=0.3)
+    made = evidence_of(placed, brought, None, *looked_at(placed, brought))
+    assert quiet(made).passed
+    assert apart(made).passed is False
+    assert "the backend took 30% of the server's" in apart(made).detail
+
+
+def test_hosts_of_machines_of_their_own_are_not_taken_together_for_having_cpus_of_one_number(tmp_path: Path) -> None:
+    placed = containers_of_one_machine(tmp_path)
+    apart_from = {host: replace(site, kernel=f"of {host}") for host, site in placed.fleet.items()}
+    brought = seen_on_one_cpu(backend_s=0.06)
+    made = evidence_of(replace(placed, fleet=apart_from), brought, None, *looked_at(placed, brought))
+    assert made.usage is not None
+    assert cpu_share(made.usage) < 0.4
+    assert quiet(made).passed is False
+
+
 def test_counts_that_one_server_did_not_leave_are_not_taken_for_all(tmp_path: Path) -> None:
     placed, brought = job(tmp_path), take(servers={"server-1": server_report()})
     assert evidence_of(placed, brought, None, *looked_at(placed, brought)).server is None
@@ -156,3 +213,16 @@ def test_this_machine_alone_is_no_host_of_an_inventory(tmp_path: Path) -> None:
     fleet = fleet_of([Site(machine, ProcessRuntime(make_owner("test-seen"), ROOT / "images", tmp_path))])
     alone = Job("t", Trial(), fleet, place(Trial(), [machine]), exact=True, on_tick=lambda _tick: None)
     assert host_uses(alone, Take(), {}) == {}
+
+
+def test_equal_numbers_of_cpus_on_machines_of_their_own_are_not_the_same_cpu(tmp_path: Path) -> None:
+    """Of c1 every CPU is the client's, and s1 has servers on two of the same numbers."""
+    placed, brought = job(tmp_path), take()
+    made = evidence_of(placed, brought, None, *looked_at(placed, brought))
+    assert apart(made).passed
+    assert made.sharing == Sharing()
+
+    one = {host: replace(site, kernel="one") for host, site in placed.fleet.items()}
+    made = evidence_of(replace(placed, fleet=one), brought, None, *looked_at(placed, brought))
+    assert apart(made).passed is False
+    assert made.sharing.client_and_balancer

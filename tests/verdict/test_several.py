@@ -6,12 +6,14 @@ import pytest
 
 from harness.histogram import index_of
 from harness.judging.culprits import ORDER
+from harness.judging.evidence import Sharing
 from harness.judging.verdict import judge
 from harness.raw import BalancerReport, ClientReport
 from harness.result import Check, CoreLoad
 from harness.spec.experiment import Trial
 from tests.run.records import client_report, cores, evidence, mark, server_report, usage
 
+BESIDE = Sharing(client_and_balancer=True)
 LOAD = {"connections": 10, "window": "2 s"}
 
 
@@ -39,7 +41,7 @@ def own_core(busy: float) -> dict[str, CoreLoad]:
     [
         ("balancer", "balancer CPU 95% of its cores", {"balancer_usage": usage(1.9), "cores": own_core(0.95)}),
         # On the client's core: together they used it up, and the balancer had more of it.
-        ("balancer", "the balancer had no core of its own", {"balancer_usage": usage(1.5)}),
+        ("balancer", "the balancer had no core of its own", {"balancer_usage": usage(1.5), "sharing": BESIDE}),
         ("balancer", "held 74 connections, of the 74 that it may", {"balancer": balancer(held=74)}),
         (
             "balancer",

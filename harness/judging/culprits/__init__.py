@@ -5,7 +5,6 @@ The rules themselves lie beside, by whose wall it is; docs/method.md has the sam
 
 from collections.abc import Callable, Iterator
 
-from harness.judging.beside import backend_beside_client, balancer_beside_client
 from harness.judging.culprits import answers, balancer, client, cpu, kernel, pool
 from harness.judging.culprits.words import cpu_of_both, growth_of
 from harness.judging.evidence import Evidence
@@ -75,12 +74,17 @@ def who_gave_out(evidence: Evidence) -> Verdict:
     if (growth := growth_of(evidence)) is not None:
         said.append(growth)
     if first.limited_by != "worker pool":
-        said += [f"the {who} had no core of its own: no absolute capacity" for who in _beside_client(evidence)]
+        said += [f"the {who} had no core of its own: no absolute capacity" for who in _beside_others(evidence)]
     return Verdict(limited_by=first.limited_by, evidence="; ".join(said), also=tuple(held[1:]))
 
 
-def _beside_client(evidence: Evidence) -> list[str]:
-    there = {"backend": backend_beside_client(evidence), "balancer": balancer_beside_client(evidence)}
+def _beside_others(evidence: Evidence) -> list[str]:
+    """Who ran on the client's core, or on the servers'."""
+    shared = evidence.sharing
+    there = {
+        "backend": shared.client_and_backend or shared.backend_on_servers > 0,
+        "balancer": shared.client_and_balancer,
+    }
     return [who for who, beside in there.items() if beside]
 
 
