@@ -11,6 +11,9 @@ BACK: Final = "servers"
 
 _IDLE_MS: Final = 86_400_000  # a kept connection may lie idle as long as its client likes
 _SPREAD_MS: Final = 200  # of the first checks: all are known to be well soon, and later checks do not fall together
+# A client that has closed waits for nothing more. Without this each request that a frozen server let time out would keep its
+# place among those that HAProxy may hold, until all are taken and nobody is served by the other servers either.
+_PARTED_MS: Final = 1
 _OWN_FILES: Final = 128  # beside two a connection: listeners, checks, the loop's own
 
 
@@ -52,6 +55,7 @@ def _defaults(settings: Settings) -> Iterator[str]:
     yield f"    timeout client {_IDLE_MS}ms"
     if settings.mode == "tcp":
         yield f"    timeout server {_IDLE_MS}ms"
+        yield f"    timeout server-fin {_PARTED_MS}ms"
         return
     yield f"    timeout server {request_ms}ms"
     yield f"    timeout http-request {request_ms}ms"

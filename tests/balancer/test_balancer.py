@@ -1,15 +1,18 @@
 """The balancer: what it spreads, what it counts, and what it says of servers that are not well."""
 
+import http.client
+import socket
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGUSR1
+from typing import Any
 
 import pytest
 
 from haproxy.counters import Counters
-from harness.balancer import BalancerUp, stop_balancer
+from harness.balancer import OTHERS, BalancerUp, stop_balancer
 from harness.errors import DeployError
 from harness.raw import BalancerReport
 from tests.balancer.conftest import DEADLINE_S, Balance, Serving, ask, ask_anew, connected, haproxy_in
@@ -109,6 +112,28 @@ def test_what_is_beyond_per_server_waits_in_the_balancer(balance: Balance, serve
 
 
 @pytest.mark.parametrize("kind", ["haproxy-tcp", "haproxy-http"])
+def test_requests_that_a_frozen_server_let_time_out_keep_nobody_from_the_others(
+    kind: str, balance: Balance, serve: Serving
+) -> None:
+    well = serve(answering(OK_RESPONSE))
+    with socket.create_server(
+        ("127.0.0.1", 0), backlog=1024
+    ) as listener:  # takes connects, as its kernel does, and no more
+        frozen = Server(lambda _: None, port=listener.getsockname()[1])
+        said: dict[str, Any] = {"load": {"connections": 2}, "balancing": {"check": "off"}}
+        with balance(kind, [well, frozen], **said) as up:
+            for _ in range(
+                2 * (2 + OTHERS + 1)
+            ):  # every second one to the frozen server: more than the balancer may hold
+                ask_and_leave(up)
+            deadline = time.monotonic() + DEADLINE_S
+            while asked_with_patience(up) != 200:
+                assert time.monotonic() < deadline
+            report = stop_balancer(up)
+    assert report.connections_most < report.connections_limit
+
+
+@pytest.mark.parametrize("kind", ["haproxy-tcp", "haproxy-http"])
 def test_a_server_that_is_not_reached_is_told_by_name(
     kind: str, balance: Balance, serve: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +146,24 @@ def test_a_server_that_is_not_reached_is_told_by_name(
     told = str(caught.value).splitlines()[-1]
     assert "it waits for server-2: DOWN" in told
     assert "server-1" not in told
+
+
+def ask_and_leave(up: BalancerUp) -> None:
+    """One request whose answer nobody waits for."""
+    connection = connected(up)
+    connection.request("GET", "/")
+    connection.close()
+
+
+def asked_with_patience(up: BalancerUp) -> int | None:
+    """One request that is given up after a second; the status of the answer, None where there was none."""
+    connection = http.client.HTTPConnection("127.0.0.1", up.port, timeout=1.0)
+    try:
+        return ask(connection)
+    except TimeoutError:
+        return None
+    finally:
+        connection.close()
 
 
 def mark(up: BalancerUp, haproxy: Counters) -> None:
