@@ -154,14 +154,18 @@ class ClientReport(Record):
 class ServerMark(Record):
     """A server's counters at one instant; written by images/common (docs/contract/README.md).
 
-    A server tells what it knows: only `at_ns` and `connections` are asked of every server that counts.
+    A server tells what it knows: only `at_ns` is asked of every server that counts.
     """
 
     at_ns: int = Field(description="CLOCK_MONOTONIC of the server's host, ns.")
     requests: int | None = Field(
-        None, description="Requests answered; none where the server was told not to count them (`stats: off`)."
+        None,
+        description="Requests answered; none where the server was told not to count them (`stats: off`), or could not be asked at that instant.",
     )
-    connections: int = Field(description="Connections served (accepted and given to a handler).")
+    connections: int | None = Field(
+        None,
+        description="Connections served (accepted and given to a handler); none where the server does not count them, or could not be asked.",
+    )
     accepts: int | None = Field(None, description="Successful accept calls.")
     forks: int | None = Field(None, description="Processes made.")
     threads: int | None = Field(None, description="Threads made.")
@@ -189,6 +193,9 @@ class ServerReport(ServerMark):
     contract: Literal[1] = 1
     model: str
     python: str | None = Field(None, description="Version of the interpreter, where there is one.")
+    program: str | None = Field(
+        None, description="Name and version of the program, as it calls itself, where it is none of ours."
+    )
     switch_interval_s: float | None = Field(None, description="sys.getswitchinterval().")
     ballast_huge_bytes: int | None = Field(
         None,

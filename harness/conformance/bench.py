@@ -115,13 +115,23 @@ class Bench:
         return math.prod(int(str(self._trial.options[name])) for name in self.model.workers)
 
     @property
+    def _bound_is_known(self) -> bool:
+        return self.model.concurrency == "unbounded" or bool(self.model.workers)
+
+    @property
     def takes_handler(self) -> bool:
         """Whether the server does what the configuration's `handler` says."""
         return self.model.contract == "full"
 
+    @property
+    def takes_echo(self) -> bool:
+        """Whether it can be told to give a request's body back."""
+        return self.takes_handler and "echo" in self.model.does
+
     def at_once(self, wanted: int) -> int:
-        """How many connections to hold at once: as many as wanted, where the bound allows."""
-        return wanted if self.bound is None else min(wanted, self.bound)
+        """How many connections to hold at once: as many as wanted, where a bound that is known allows."""
+        bound = self.bound if self._bound_is_known else None
+        return wanted if bound is None else min(wanted, bound)
 
     def need_two_at_once(self) -> None:
         """Go on where one connection can be served while another is held.
@@ -129,7 +139,7 @@ class Bench:
         Raises:
             NotApplicable: there is one worker only.
         """
-        if self.bound == 1:
+        if self._bound_is_known and self.bound == 1:
             raise NotApplicable("one worker serves one connection at a time")
 
     def plain(self) -> Server:
@@ -143,6 +153,8 @@ class Bench:
             NotApplicable: this one cannot be told to.
         """
         self._need_handler()
+        if not self.takes_echo:
+            raise NotApplicable("it cannot give a request's body back (`does`)")
         return self._server(Handler(kind="echo"))
 
     def body(self, size: int) -> Server:

@@ -12,7 +12,7 @@ from harness.spec.factors import Factor
 from harness.spec.fault_rules import has_crash
 from harness.spec.foreign import Foreign, name_of
 from harness.spec.levels import Value
-from harness.spec.model import Model
+from harness.spec.model import ALL_PARTS, Model
 from harness.spec.node import Node
 from harness.spec.paths import OPTIONS
 from harness.spec.points import Exclusions, Point, model_in, points, settings_of, trial_at
@@ -168,7 +168,8 @@ class Combinations:
         if not self._shelf.keeps_contract(trial.model):
             yield from foreign_contradictions(trial)
         else:
-            yield from kept_contract_contradictions(trial)
+            read = self._shelf.known(trial.model)
+            yield from kept_contract_contradictions(trial, ALL_PARTS if read is None else read.does)
         yield from contradictions(trial, settings)
 
     def _option(self, model: str | Foreign, path: str, value: Value) -> Contradiction | None:

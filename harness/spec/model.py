@@ -7,6 +7,10 @@ from pydantic import AfterValidator, Field
 
 from harness.spec.experiment import Record, Scalar
 
+Part = Literal["echo", "cpu", "log", "backend", "fault"]
+ALL_PARTS: tuple[Part, ...] = ("echo", "cpu", "log", "backend", "fault")
+"""What a spec's `handler` may ask for, beside a body."""
+
 _OPTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -67,7 +71,8 @@ class Model(Record):
         "unbounded", description="Whether connections beyond the number of workers wait."
     )
     workers: tuple[OptionName, ...] = Field(
-        (), description="Integer options whose product is the number of workers (`concurrency: workers`)."
+        (),
+        description="Integer options whose product is the number of workers (`concurrency: workers`); none: their number is not known beforehand.",
     )
     per_connection: Literal["nothing", "thread", "process"] = Field(
         "nothing", description="What it makes for each connection: the host must let it make as many."
@@ -94,6 +99,10 @@ class Model(Record):
     )
     seccomp: str | None = Field(
         None, description="File in this folder: the seccomp profile its container runs under, instead of the engine's."
+    )
+    does: tuple[Part, ...] = Field(
+        ALL_PARTS,
+        description="What of a spec's `handler` it can do, beside a body of any size. A spec that asks for anything else is refused.",
     )
     uses: tuple[str, ...] = Field((), description="Other folders of images/ that enter its build context and digest.")
     options: dict[OptionName, Option] = Field({}, description="Its own options.")

@@ -6,7 +6,7 @@ from harness.spec.cluster_rules import CLUSTER_RULES, running_server_contradicti
 from harness.spec.contradiction import Contradiction, Rule
 from harness.spec.experiment import Trial
 from harness.spec.fault_rules import fault_contradictions, has_crash
-from harness.spec.foreign import RunningServer
+from harness.spec.foreign import RunningServer, name_of
 from harness.spec.load_rules import LOAD_RULES
 from harness.spec.request_rules import request_contradictions, status_contradictions
 
@@ -88,13 +88,27 @@ def _fault_falls_into_the_window(trial: Trial, _varied: Collection[str]) -> Cont
     )
 
 
-def kept_contract_contradictions(trial: Trial) -> Iterator[Contradiction]:
+def kept_contract_contradictions(trial: Trial, does: Collection[str]) -> Iterator[Contradiction]:
     """What cannot be asked of a model that keeps the image contract.
 
     Args:
         trial: the complete trial of such a model.
+        does: what of `handler` it can do (`does` of its model.yaml).
     """
     yield from status_contradictions(trial)
+    handler = trial.handler
+    asked = (
+        ("handler.kind", "echo", handler.kind == "echo"),
+        ("handler.cpu", "cpu", handler.cpu.ns > 0),
+        ("handler.log", "log", handler.log != "off"),
+        ("handler.backend.delay", "backend", handler.backend.delay is not None),
+        ("handler.fault", "fault", handler.fault != "none"),
+        ("faults", "fault", has_crash(trial)),
+    )
+    for path, part, is_asked in asked:
+        if is_asked and part not in does:
+            what = f"`{path}`: {name_of(trial.model)} cannot do that (`does` of its model.yaml)"
+            yield Contradiction(("model", path), what, "leave it out for this model")
 
 
 def foreign_contradictions(trial: Trial) -> Iterator[Contradiction]:

@@ -37,17 +37,28 @@ def take_mark(scoreboard: Scoreboard, count_requests: bool = True) -> Mark:
     }
 
 
-def write_report(folder: Path, model: str, marks: Sequence[Mark], end: Mark) -> None:
+def write_report(folder: Path, model: str, marks: Sequence[Mark], end: Mark, *, program: str | None = None) -> None:
     """Write `exit.json` into the folder, whole or not at all, and print it as one line.
+
+    Args:
+        folder: takes the file.
+        model: as it is told.
+        marks: taken before.
+        end: the totals.
+        program: the server's name and version, where it is none of ours: then our interpreter serves nobody.
 
     Raises:
         OSError: the file cannot be written.
     """
+    served_by = (
+        {"python": ".".join(map(str, sys.version_info[:3])), "switch_interval_s": sys.getswitchinterval()}
+        if program is None
+        else {"program": program}
+    )
     report = {
         "contract": CONTRACT,
         "model": model,
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "switch_interval_s": sys.getswitchinterval(),
+        **served_by,
         **end,
         "marks": list(marks),
     }

@@ -97,7 +97,7 @@ def hold(connections: int, plan: ClientPlan, room: Room) -> Held:
         idle = _memory(server)
         report, held, full = _load(server, connections, plan, cores.client)
         counted = server.stop()
-    return Held(report, held, counted.connections, (full - idle) / connections)
+    return Held(report, held, counted.connections or 0, (full - idle) / connections)
 
 
 def _load(server: Running, connections: int, plan: ClientPlan, cores: Sequence[int]) -> tuple[ClientReport, int, int]:

@@ -134,7 +134,8 @@ class Server:
         report = ServerReport.model_validate_json(out)
         accepts = None if report.accepts is None else report.accepts - 1
         requests = None if report.requests is None else report.requests - 1
-        fewer = {"requests": requests, "connections": report.connections - 1, "accepts": accepts}
+        connections = None if report.connections is None else report.connections - 1
+        fewer = {"requests": requests, "connections": connections, "accepts": accepts}
         return report.model_copy(update=fewer)
 
     def kill(self) -> None:

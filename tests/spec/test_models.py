@@ -75,3 +75,26 @@ def test_a_broken_model_that_is_not_used_hinders_no_spec(tmp_path: Path) -> None
 
 def test_every_folder_with_a_model_file_is_a_model(images: Path) -> None:
     assert sorted(load_models(images)) == ["ppc", "prefork", "reactor"]
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [
+        ("handler: {kind: echo}", "handler.kind"),
+        ("handler: {cpu: 1 ms}", "handler.cpu"),
+        ("handler: {log: flush}", "handler.log"),
+        ("handler: {backend: {delay: 1 ms}}", "handler.backend.delay"),
+        ("handler: {fault: crash, fault_at: 1 s}", "handler.fault"),
+    ],
+)
+def test_what_a_model_does_not_do_cannot_be_asked_of_it(base: str, path: str, tmp_path: Path) -> None:
+    (tmp_path / "images" / "common").mkdir(parents=True)
+    text = MODEL.format(name="mine", options="  {}")
+    write_model(tmp_path / "images", "mine", text.replace("counts:", "does: []\ncounts:"))
+    write_model(tmp_path / "images", "all", text)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"version: 1\ntitle: Which?\nbase:\n  model: all\n  {base}\n")
+    load_experiment(spec, tmp_path / "images")
+    spec.write_text(f"version: 1\ntitle: Which?\nbase:\n  model: mine\n  {base}\n")
+    with pytest.raises(SpecError, match=f"`{path}`: mine cannot do that"):
+        load_experiment(spec, tmp_path / "images")

@@ -64,7 +64,12 @@ def models() -> str:
     for name, model in load_models(IMAGES).items():
         axes = f"Connections: {model.axes.connections}. Requests: {model.axes.requests}."
         bound = " × ".join(f"`{option}`" for option in model.workers)
-        held = f"At once it serves {bound} connections; more wait." if bound else "It serves any number of connections."
+        held = "It serves any number of connections."
+        if model.concurrency == "workers":
+            at_once = (
+                f"At once it serves {bound} connections" if bound else "How many it serves at once, its options say"
+            )
+            held = f"{at_once}; more wait."
         rows = [_option_row(key, option) for key, option in model.options.items()]
         parts.append("\n".join([f"### `{name}`: {model.title}", "", f"{axes} {held}", "", *rows]).rstrip())
     return "\n\n".join(parts)

@@ -53,7 +53,7 @@ def clustered(made: TrialResult, hosts: int, crooked: float) -> TrialResult:
 def _part(report: ServerReport, share: float) -> ServerReport:
     marks = tuple(
         mark.model_copy(
-            update={"requests": int((mark.requests or 0) * share), "connections": int(mark.connections * share)}
+            update={"requests": int((mark.requests or 0) * share), "connections": int((mark.connections or 0) * share)}
         )
         for mark in report.marks
     )

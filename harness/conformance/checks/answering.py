@@ -72,7 +72,7 @@ def head(bench: Bench) -> str:
 
 def expect_continue(bench: Bench) -> str:
     """A client that expects 100-continue gets it before it sends the body, and then its answer."""
-    server = bench.echo() if bench.takes_handler else bench.plain()
+    server = bench.echo() if bench.takes_echo else bench.plain()
     connection = server.connect()
     head = b"POST / HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
     first = connection.ask(head)
@@ -80,5 +80,5 @@ def expect_continue(bench: Bench) -> str:
         raise Failed(f"to {excerpt(head)} came {first}, not status 100")
     connection.send(b"a")
     connection.send(b"bc")
-    require_right(connection.answer(), b"abc" if bench.takes_handler else None, head + b"abc")
+    require_right(connection.answer(), b"abc" if bench.takes_echo else None, head + b"abc")
     return "100, then 200"

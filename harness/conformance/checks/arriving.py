@@ -69,9 +69,9 @@ def coalesced(bench: Bench) -> str:
 
 def pipelined(bench: Bench) -> str:
     """1,000 requests in one send are all answered, in their order, while the client reads slowly."""
-    server = bench.echo() if bench.takes_handler else bench.plain()
+    server = bench.echo() if bench.takes_echo else bench.plain()
     bodies = [b"request %d" % number for number in range(PIPELINED)]
-    stream = b"".join(post(body) for body in bodies) if bench.takes_handler else GET * PIPELINED
+    stream = b"".join(post(body) for body in bodies) if bench.takes_echo else GET * PIPELINED
     connection = server.connect()
     sender = threading.Thread(target=_send, args=(connection, stream), daemon=True)
     sender.start()
@@ -79,7 +79,7 @@ def pipelined(bench: Bench) -> str:
         if number % 50 == 0:
             time.sleep(PAUSE_S * 5)
         answer = connection.answer()
-        if bench.takes_handler and answer.body != body:
+        if bench.takes_echo and answer.body != body:
             raise Failed(f"request {number} of {PIPELINED} had the body {body!r}; its answer is {answer}")
         require_right(answer, None, b"request %d of %d" % (number, PIPELINED))
     sender.join(PATIENCE_S)
@@ -102,7 +102,7 @@ def slow_writer(bench: Bench) -> str:
 
 def _served(bench: Bench) -> tuple[Server, Sequence[bytes]]:
     """A server, and those of the requests that it serves: one that is not ours may know no POST."""
-    if bench.takes_handler:
+    if bench.takes_echo:
         return bench.echo(), REQUESTS
     server = bench.plain()
     return server, [request for request in REQUESTS if server.ask_once(request).status == 200]

@@ -54,13 +54,13 @@ def http_1_0(bench: Bench) -> str:
 def half_close(bench: Bench) -> str:
     """A client that has stopped sending still gets the answers to what it sent, and then the end."""
     server, requests = bench.plain(), [GET, GET]
-    if bench.takes_handler:
+    if bench.takes_echo:
         server, requests = bench.echo(), [post(b"one"), post(b"two" * 40_000)]
     connection = server.connect()
     connection.send(b"".join(requests))
     connection.stop_sending()
     for request in requests:
-        expected = request.partition(b"\r\n\r\n")[2] if bench.takes_handler else None
+        expected = request.partition(b"\r\n\r\n")[2] if bench.takes_echo else None
         require_right(connection.answer(), expected, request)
     connection.expect_end()
     half = server.connect()
