@@ -15,6 +15,7 @@ from harness.images import ImageInfo
 from harness.runtime.base import ServiceSpec, make_owner
 from harness.runtime.docker import DockerRuntime, DockerService
 from harness.runtime.docker.first_process import FirstProcess
+from harness.runtime.docker.packages import installed
 from tests.docker.conftest import Start
 
 pytestmark = pytest.mark.docker
@@ -241,6 +242,26 @@ def test_facts_name_the_engine_the_base_and_the_images(runtime: DockerRuntime, i
     assert facts["base"] == [images["base"].route]
     assert all(facts["engine"][key] for key in ("version", "api", "storage_driver", "cgroup_version", "cgroup_driver"))
     json.dumps(facts)
+
+
+def test_facts_have_the_exact_version_of_every_package(runtime: DockerRuntime, start: Start) -> None:
+    service = start("wait", role="tool", command=["-c", "import platform; print(platform.python_version())"])
+    packages = runtime.facts()["images"]["tiny"]["packages"]
+    assert packages["python3"].startswith(".".join(next(service.lines(DEADLINE_S)).split(".")[:2]))
+    assert {"base-files", "dpkg", "libc6", "python3-uvloop"} <= packages.keys()
+    assert all(packages.values())
+
+
+def test_a_look_at_packages_leaves_nothing_behind(runtime: DockerRuntime, client: docker.DockerClient) -> None:
+    runtime.facts()
+    left = client.containers.list(all=True, filters={"label": "ceiling.name=packages-tiny"})
+    assert [one.name for one in left if one.labels["ceiling.run"] == runtime._owner.run] == []
+
+
+def test_what_is_not_installed_is_no_package() -> None:
+    status = "Package: a\nStatus: install ok installed\nVersion: 1.0-2\nDescription: x\n more: of it\n"
+    gone = "Package: b\nStatus: deinstall ok config-files\nVersion: 3\n"
+    assert installed(f"{status}\n{gone}") == {"a": "1.0-2"}
 
 
 def test_frozen_it_is_silent_and_thawed_it_goes_on(client: docker.DockerClient, start: Start) -> None:

@@ -14,6 +14,7 @@ from harness.errors import DeployError, RuntimeUnavailable
 from harness.runtime.base import Owner, ServiceSpec, owner_is_dead
 from harness.runtime.docker.archive import initial_files
 from harness.runtime.docker.creating import create_once, start_once
+from harness.runtime.docker.packages import packages_of
 from harness.runtime.docker.patience import FAILURES, Reach, reason
 from harness.runtime.docker.removal import remove_container
 from harness.runtime.docker.service import DockerService
@@ -23,6 +24,7 @@ WARDEN = "warden"  # role of the container that holds the host for a run
 LEASE_S = 3600.0
 LOG_LIMITS = {"max-size": "8m", "max-file": "2"}  # a service that prints without end must not fill the disk
 REMOVALS_AT_ONCE = 8
+LOOKS_AT_ONCE = 4
 
 
 class Image(Protocol):
@@ -131,6 +133,8 @@ class DockerRuntime:
         """
         try:
             info = self._reach.again(self._client.info)
+            with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+                packages = dict(zip(self._images, pool.map(self._packages, self._images), strict=True))
         except FAILURES as error:
             raise RuntimeUnavailable(f"the Docker engine{self._where} does not answer: {reason(error)}") from None
         return {
@@ -146,10 +150,23 @@ class DockerRuntime:
             },
             "base": sorted({image.route for image in self._images.values() if image.route}),
             "images": {
-                folder: {"tag": image.tag, "id": image.id, "digest": image.digest}
+                folder: {"tag": image.tag, "id": image.id, "digest": image.digest, "packages": packages[folder]}
                 for folder, image in self._images.items()
             },
         }
+
+    def _packages(self, folder: str) -> dict[str, str]:
+        """Debian's packages in an image of ours, with their versions; none of one that is not ours, nor is looked into."""
+        image = self._images[folder]
+        if not image.route:
+            return {}
+        never_run = ("-V",)
+        spec = ServiceSpec(name=f"packages-{folder}", role="tool", image=folder, config={}, cores=(), command=never_run)
+        container = create_once(self._client, image.id, self._settings(spec), self._reach)
+        try:
+            return packages_of(container, self._reach)
+        finally:
+            remove_container(container, self._reach)
 
     @property
     def _where(self) -> str:
