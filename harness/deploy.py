@@ -171,7 +171,7 @@ def server_up(
         proved, expected = prove_right(service, port, trial, model, notes, site.dial)
         yield Deployed(
             service=service,
-            url=f"{origin_of(service, port)}{trial.request.path}",
+            url=f"{origin_of(service, port, model.protocol)}{trial.request.path}",
             proving_requests=proved,
             expected=expected,
             stop=Signals[model.stop],

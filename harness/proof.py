@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.broker_proof import prove_broker
 from harness.errors import DeployError
 from harness.hosts.connection import Dial
 from harness.runtime.base import Service
@@ -91,7 +92,7 @@ def _first_answer(
 def prove_right(
     service: Service, port: int, trial: Trial, model: Model | None, notes: list[str], dial: Dial | None = None
 ) -> tuple[int, tuple[Expected, ...]]:
-    """Prove a service over http by what is known of its answers: all of a model with the whole contract, else nothing.
+    """Prove a service by what is known of its answers: all of a model with the whole contract, else nothing.
 
     Args:
         service: the server, or what stands in front of it.
@@ -107,6 +108,9 @@ def prove_right(
     Raises:
         DeployError: it ended, does not answer, or answers wrongly.
     """
+    if model is not None and model.protocol == "stomp":
+        proved = prove_broker(service, port, trial, dial)
+        return proved, (Expected(None, None),) * proved  # a receipt has neither
     if model is not None and model.contract == "full":
         return prove(service, port, trial, dial)
     return prove_foreign(origin_of(service, port), trial, None, service, notes, dial)

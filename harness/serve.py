@@ -20,11 +20,13 @@ from harness.spec.experiment import Handler, Trial
 from harness.spec.explain import as_options
 from harness.spec.model import Model
 from harness.spec.problems import did_you_mean, listed
+from harness.spec.traffic import Request
 from harness.spec.words import options_of
 from harness.stage import Places, Wanted, set_stage
 from harness.terminal import Display
 
 OPEN_FILES = 10_000  # connections that a served model can hold
+PROOF_DESTINATION = "/topic/ceiling-proof"  # of a broker: it keeps nothing that is sent there
 
 
 def trial_for(model: str, options: Sequence[str], handler: Mapping[str, str], places: Places) -> Trial:
@@ -46,7 +48,8 @@ def trial_for(model: str, options: Sequence[str], handler: Mapping[str, str], pl
         problems += as_options(error.errors(), Handler)
     if problems:
         raise SpecError(problems)
-    return Trial(model=model, options=values, handler=checked)
+    request = Request(path=PROOF_DESTINATION) if models[model].protocol == "stomp" else Request()
+    return Trial(model=model, options=values, handler=checked, request=request)
 
 
 def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display: Display) -> None:
@@ -81,7 +84,7 @@ def serve_model(trial: Trial, port: int, wanted: Wanted, places: Places, display
             with running(stage.runtime, spec, []) as service:
                 with interruptible.stopping_here():
                     prove_right(service, port, trial, model, [])
-                    display.say(f"{name} serves {origin_of(service, port)}/ (Ctrl-C ends it)")
+                    display.say(f"{name} serves {origin_of(service, port, model.protocol)}/ (Ctrl-C ends it)")
                     _wait_for_its_end(service)
                 _finish(service, model)
         finally:

@@ -96,6 +96,9 @@ def verify_model(
     """
     with _images_with(name, places) as (images, folder), Interruptible("stopping"):
         model = load_model(images / folder)
+        if model.protocol != "http":
+            why = f"MODEL: {folder} speaks {model.protocol}, and what the conformance suite asks is HTTP"
+            raise SpecError([why])
         values = _checked_options(folder, model, options)
         scale = SHORT if short else FULL
         trial = Trial(

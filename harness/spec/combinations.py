@@ -165,12 +165,12 @@ class Combinations:
             yield too_large
         if no_spare := self._shelf.spare_contradiction(trial):
             yield no_spare
+        read = self._shelf.known(trial.model)
         if not self._shelf.keeps_contract(trial.model):
             yield from foreign_contradictions(trial)
         else:
-            read = self._shelf.known(trial.model)
             yield from kept_contract_contradictions(trial, ALL_PARTS if read is None else read.does)
-        yield from contradictions(trial, settings)
+        yield from contradictions(trial, settings, is_broker=read is not None and read.protocol == "stomp")
 
     def _option(self, model: str | Foreign, path: str, value: Value) -> Contradiction | None:
         key = (name_of(model), path, repr(value))

@@ -65,7 +65,10 @@ class Model(Record):
 
     title: str = Field(description="Name of the model, for people.")
     axes: Axes = Field(description="Its place on both axes.")
-    protocol: Literal["http"] = Field("http", description="What the load client speaks to it.")
+    protocol: Literal["http", "stomp"] = Field(
+        "http",
+        description="What the load client speaks to it. `stomp`: a broker, which is sent messages; `request.path` is their destination, and `handler` has no effect on it.",
+    )
     port: int = Field(8080, ge=1, le=65535, description="Port when none is given.")
     concurrency: Literal["unbounded", "workers"] = Field(
         "unbounded", description="Whether connections beyond the number of workers wait."

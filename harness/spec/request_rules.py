@@ -14,17 +14,20 @@ FAULT_PATH = "/-/fault"  # what sets a fault off (docs/contract/)
 _KEYS = ("path", "method", "headers", "body", "expect")
 
 
-def request_contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradiction]:
+def request_contradictions(
+    trial: Trial, varied: Collection[str], *, is_broker: bool = False
+) -> Iterator[Contradiction]:
     """Every contradiction within a kind of request, and what is varied for none of them.
 
     Args:
         trial: the complete trial.
         varied: dotted paths that factors set.
+        is_broker: whether its model is a broker, as the model's folder says (`protocol: stomp`).
     """
+    of_method = _broker_knows_messages_only if is_broker or _is_running_broker(trial) else _get_has_no_body
     for number, kind in enumerate(trial.request.kinds):
         for rule in (
-            _get_has_no_body,
-            _broker_knows_messages_only,
+            of_method,
             _headers_fit,
             _headers_differ,
             _fault_has_its_path_alone,
@@ -76,12 +79,12 @@ def _key(trial: Trial, key: str) -> str:
     return key if trial.request.mix else f"request.{key}"
 
 
-def _is_broker(trial: Trial) -> bool:
+def _is_running_broker(trial: Trial) -> bool:
     return isinstance(trial.model, RunningServer) and trial.model.url.startswith("stomp:")
 
 
 def _broker_knows_messages_only(trial: Trial, number: int, kind: MixedRequest) -> Contradiction | None:
-    if not _is_broker(trial) or (kind.method == "GET" and kind.expect is None):
+    if kind.method == "GET" and kind.expect is None:
         return None
     return Contradiction(
         ("model", *_places(trial, number, "method", "expect")),
@@ -91,8 +94,6 @@ def _broker_knows_messages_only(trial: Trial, number: int, kind: MixedRequest) -
 
 
 def _get_has_no_body(trial: Trial, number: int, kind: MixedRequest) -> Contradiction | None:
-    if _is_broker(trial):
-        return None  # it has no GET
     if kind.method not in ("GET", "HEAD", "OPTIONS") or kind.body is None or kind.body.bytes == 0:
         return None
     return Contradiction(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from harness.spec.broker_rules import broker_contradictions
 from harness.spec.cluster_rules import CLUSTER_RULES, running_server_contradictions
 from harness.spec.contradiction import Contradiction, Rule
 from harness.spec.experiment import Trial
@@ -11,17 +12,20 @@ from harness.spec.load_rules import LOAD_RULES
 from harness.spec.request_rules import request_contradictions, status_contradictions
 
 
-def contradictions(trial: Trial, varied: Collection[str]) -> Iterator[Contradiction]:
+def contradictions(trial: Trial, varied: Collection[str], *, is_broker: bool = False) -> Iterator[Contradiction]:
     """Every contradiction of a complete trial.
 
     Args:
         trial: the trial.
         varied: dotted paths that factors set; varying what has no effect is a contradiction too.
+        is_broker: whether its model is a broker, as the model's folder says (`protocol: stomp`).
     """
+    if is_broker:
+        yield from broker_contradictions(trial)
     for rule in _RULES:
         if found := rule(trial, varied):
             yield found
-    yield from request_contradictions(trial, varied)
+    yield from request_contradictions(trial, varied, is_broker=is_broker)
     yield from fault_contradictions(trial, varied)
 
 

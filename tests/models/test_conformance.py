@@ -12,7 +12,7 @@ from harness.terminal import Display
 from harness.verify import Verified, differences, verify_model
 
 PLACES = Places.under(Path(__file__).resolve().parents[2])
-MODELS = load_models(PLACES.images)
+MODELS = {name: model for name, model in load_models(PLACES.images).items() if model.protocol == "http"}
 
 
 def variants(name: str) -> Iterator[tuple[str, ...]]:
