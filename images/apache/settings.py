@@ -97,7 +97,7 @@ def _answers(paths: Paths) -> Iterator[str]:
     yield f"LimitRequestBody {_LARGEST_BODY_BYTES}"
     yield f"LimitRequestLine {_LONGEST_LINE_BYTES}"
     yield f"LimitRequestFieldSize {_LONGEST_LINE_BYTES}"
-    yield "HttpProtocolOptions Strict"
+    yield "HttpProtocolOptions Strict Require1.0"  # HTTP/0.9 has neither status nor fields
     yield "ServerTokens Prod"
     yield "FileETag None"
     yield f"DocumentRoot {paths.own}"
