@@ -48,6 +48,7 @@ class Program(NamedTuple):
     command: Sequence[str]  # stays in the foreground, and ends with all its processes
     stop: signal.Signals  # on which it finishes what it has begun; on SIGTERM it ends at once
     counts: Callable[[], Counts]  # asks it; OSError or ValueError where it does not answer as it should
+    outlived: bool = False  # whether its counts can still be had when it has ended, and so are exact to the last answer
 
 
 def keep(make: Callable[[ServerConfig, Path, Path], Program]) -> NoReturn:
@@ -160,6 +161,8 @@ class _Kept:
             if not self._ends_within(_END_S):  # such as httpd with threads that wait for idle clients
                 os.killpg(self._child.pid, signal.SIGKILL)
                 self._child.wait()
+        if self._program.outlived:
+            end = self._mark()
         write_report(self._out, self._model, self._marks, end, program=self._program.version)
         return 0
 

@@ -1,0 +1,51 @@
+"""uvicorn, kept to the contract (common/keeper.py): `on_uvicorn.py DIR`."""
+
+import signal
+from importlib.metadata import version
+from pathlib import Path
+
+from common.config import ServerConfig
+from common.keeper import Counts, Program, keep
+from pyservers import told
+from pyservers.tally import total
+
+
+def make(config: ServerConfig, own: Path, out: Path) -> Program:
+    """What is run, and how it is asked.
+
+    Raises:
+        ConfigError: it is told what it cannot do.
+        OSError: its folder cannot be written.
+    """
+    told.refuse_rest(config)
+    counts = own / "counts"
+    counts.mkdir()
+    told.tell(out.parent, counts)
+    return Program(
+        version=f"uvicorn {version('uvicorn')}",
+        command=command(config),
+        stop=signal.SIGTERM,
+        counts=lambda: Counts(requests=total(counts), connections=None),
+        outlived=True,
+    )
+
+
+def command(config: ServerConfig) -> list[str]:
+    """The program and its arguments."""
+    said: dict[str, object] = {
+        "host": config.host,
+        "port": config.port,
+        "backlog": config.backlog,
+        "workers": config.options["workers"],
+        "loop": config.options["loop"],
+        "http": config.options["http"],
+        "timeout-keep-alive": config.options["keep_alive"],
+        "timeout-graceful-shutdown": 2,  # the contract allows 5 s for the whole end
+        "log-level": "warning",
+    }
+    words = (word for name, value in said.items() for word in (f"--{name}", str(value)))
+    return ["uvicorn", *words, "--no-access-log", "--lifespan", "off", "pyservers.asgi:application"]
+
+
+if __name__ == "__main__":
+    keep(make)
