@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from harness.ports import ports_of
 from harness.runtime.base import Owner
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.docker.over_ssh import connect_over
-from harness.runtime.docker.warden import hold
+from harness.runtime.docker.warden import Warden, hold
 from harness.spec.inventories import cpus, inventory_name, load_inventory
 from harness.spec.inventory import Inventory, InventoryHost
 
@@ -48,6 +48,7 @@ class Afar:
     checked: Mapping[str, Checked]
     engines: Mapping[str, docker.DockerClient]
     connections: Mapping[str, SshConnection]
+    wardens: dict[str, Warden] = field(default_factory=dict)  # of those that are held
 
     def remote(self, name: str) -> RemoteHost:
         """A host as it was read."""
@@ -58,12 +59,14 @@ class Afar:
     def look(self, names: Iterable[str], patience_s: float = 0.0) -> dict[str, Look]:
         """Which boot these hosts are in, and what their clocks show; all are asked at the same time.
 
+        One that has started anew since is taken again.
+
         Args:
             names: of the hosts.
             patience_s: how long one that is away, or whose engine is, is waited for.
 
         Raises:
-            HostError: one of them stays away.
+            HostError: one of them stays away, or is not ours any more.
         """
         return _at_once(lambda name: self._look(name, patience_s), names)
 
@@ -78,6 +81,8 @@ class Afar:
                     raise HostError(f"{name}: the host is away: {error}") from None
                 time.sleep(AGAIN_S)
             else:
+                if name in self.wardens:
+                    self.wardens[name].see_held()
                 return look
 
     def facts(self) -> dict[str, Any]:
@@ -139,8 +144,10 @@ def hold_all(afar: Afar, shipping: Shipping, owner: Owner, up: contextlib.ExitSt
     lock = up.enter_context(contextlib.ExitStack())
 
     def held(name: str) -> Site:
-        warden = hold(afar.engines[name], images[name][WARDEN].id, owner, name, patience_s=PATIENCE_S)
+        engine, image, connection = afar.engines[name], images[name][WARDEN].id, afar.connections[name]
+        warden = hold(engine, image, owner, name, patience_s=PATIENCE_S, boot=lambda: boot_id(connection))
         lock.callback(warden.release)
+        afar.wardens[name] = warden
         return _site(afar, name, addresses[name], images[name], owner)
 
     return _at_once(held, hosts)

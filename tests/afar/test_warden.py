@@ -232,6 +232,35 @@ def test_a_warden_that_was_cleaned_away_is_told(
         assert held.broken is not None
 
 
+def test_a_warden_that_went_with_its_host_is_made_again_and_one_that_was_cleaned_is_not(
+    here: docker.DockerClient, warden_id: str, owner: Owner, name: str
+) -> None:
+    boots = ["first"]
+    with hold(here, warden_id, owner, HOST, boot=lambda: boots[-1]) as held:
+        boots.append("second")
+        here.containers.get(name).remove(force=True)
+        held.see_held()
+        assert here.containers.get(name).status == "running"
+        assert held.broken is None
+        here.containers.get(name).remove(force=True)
+        with pytest.raises(HostError, match=rf"^{HOST}: its warden is gone: another run has taken the host, or it was"):
+            held.see_held()
+
+
+def test_a_host_that_started_anew_and_was_taken_by_another_run_is_not_taken_back(
+    here: docker.DockerClient, warden_id: str, owner: Owner, name: str
+) -> None:
+    boots = ["first"]
+    other = replace(owner, run=f"{owner.run}-other")
+    with hold(here, warden_id, owner, HOST, boot=lambda: boots[-1]) as held:
+        here.containers.get(name).remove(force=True)
+        boots.append("second")
+        with hold(here, warden_id, other, HOST):
+            with pytest.raises(HostError, match=rf"^host {HOST} is held by run {other.run} "):
+                held.see_held()
+            assert here.containers.get(name).labels["ceiling.run"] == other.run
+
+
 def test_an_engine_whose_socket_is_elsewhere_is_told(
     here: docker.DockerClient, warden_id: str, owner: Owner, name: str
 ) -> None:
