@@ -191,7 +191,8 @@ def _recover(reached: Reached, trial: Trial, take: Take) -> None:
     time.sleep(QUIET_S)
     while True:
         try:
-            ask(f"{parts.scheme}://{parts.netloc}", trial.request.kinds[0], trial.load.timeout.s, reached.trust)
+            origin, asked = f"{parts.scheme}://{parts.netloc}", trial.request.kinds[0]
+            ask(origin, asked, trial.load.timeout.s, reached.trust, reached.dial)
             break
         except (OSError, http.client.HTTPException) as error:
             take.earlier_unknown += 1

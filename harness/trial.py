@@ -186,7 +186,7 @@ def _balanced(job: Job, front: Front, balancer: BalancerUp, stage: Stage, notes:
     trial, service, dial = job.trial, balancer.service, job.fleet[job.placement.balancer.host].dial
     proved, _ = prove_right(service, balancer.port, trial, stage.model_of(trial), notes, dial)
     url = f"{balancer.origin}{trial.request.path}"
-    return replace(front, url=url, proving_requests=front.proving_requests + proved)
+    return replace(front, url=url, proving_requests=front.proving_requests + proved, dial=dial)
 
 
 def _server_up(
