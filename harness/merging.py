@@ -18,6 +18,7 @@ Report = TypeVar("Report", bound=BaseModel)
 _AGREED = frozenset(
     {"format", "contract", "start_ns", "window_start_ns", "window_end_ns", "from_ns", "to_ns", "rate_per_s"}
 )
+_LAST = frozenset({"begun_ns"})  # the latest of all
 _LISTED = frozenset({"processes"})  # one behind the other
 _BY_PLACE = frozenset({"per_100ms", "errors_per_100ms", "phases", "mix", "by_server"})  # the same length everywhere
 
@@ -36,7 +37,8 @@ def shifted(report: ClientReport, by_ns: int) -> ClientReport:
         phase.model_copy(update={"from_ns": phase.from_ns + by_ns, "to_ns": phase.to_ns + by_ns})
         for phase in report.phases
     )
-    return report.model_copy(update={**edges, "phases": phases})
+    begun_ns = None if report.begun_ns is None else report.begun_ns + by_ns
+    return report.model_copy(update={**edges, "begun_ns": begun_ns, "phases": phases})
 
 
 def merged_clients(reports: Sequence[ClientReport]) -> ClientReport:
@@ -108,6 +110,8 @@ def _values(key: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 - whatever 
                 f"the load clients' reports do not fit together: {key} is {' and '.join(map(str, values))}"
             )
         return first
+    if key in _LAST:
+        return None if any(value is None for value in values) else max(values)
     if key in _LISTED:
         return [element for value in values for element in value]
     if key in _BY_PLACE:

@@ -203,7 +203,6 @@ def client_shares(job: Job, take: Take) -> tuple[ClientShare, ...]:
     """The part of each of several load clients; none of one alone."""
     if take.client is None or len(take.shares) < 2:
         return ()
-    begun_ns = min(share.start_ns for share in take.shares)
     return tuple(
         ClientShare(
             host=placed.host,
@@ -212,7 +211,7 @@ def client_shares(job: Job, take: Take) -> tuple[ClientShare, ...]:
             intended=share.intended,
             ok=share.ok,
             errors=sum(share.errors.values()),
-            start_late_ns=share.start_ns - begun_ns,
+            start_late_ns=None if share.begun_ns is None else share.begun_ns - share.start_ns,
             percentiles_us=_percentiles_us(share),
         )
         for placed, share in zip(job.placement.clients, take.shares, strict=True)
