@@ -26,11 +26,12 @@ from harness.images.distribute import Engine, ensure_everywhere
 from harness.placement import Placement, client_doubts, place
 from harness.plan import Plan
 from harness.runtime.base import Owner, Runtime, ServiceSpec
+from harness.spec.cluster import TimedFault
 from harness.spec.experiment import Trial
 from harness.spec.foreign import Foreign, ReadyImage, RunningServer, certificates
 from harness.spec.model import Model
 from harness.terminal import Display
-from harness.timed_faults import fault_hosts, preflight
+from harness.timed_faults import FaultHost, fault_hosts, overlaps, preflight
 from harness.walls import refuse_walls
 
 if TYPE_CHECKING:
@@ -353,10 +354,14 @@ def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
 
 
 def _refuse_faults_that_cannot_be(stage: Stage, trials: Sequence[Trial]) -> None:
-    asked = []
+    asked: list[tuple[TimedFault, FaultHost]] = []
+    met: list[str] = []
     for trial in (trial for trial in trials if trial.faults):
         hosts = fault_hosts(stage.place(trial), stage.fleet)
         asked += [(fault, hosts[fault.server - 1]) for fault in trial.faults]
+        met += overlaps(trial.faults, hosts)
+    if met:
+        raise HostError("\n".join(dict.fromkeys(met)))
     preflight(asked)
 
 
