@@ -106,7 +106,9 @@ class Stage:
             trial: the trial.
             at_least: client processes that it is known to need.
         """
-        return place(trial, [site.machine for site in self.fleet.values()], at_least)
+        model = self.model_of(trial)
+        own_port = model.port if model is not None and model.contract == "port" else None
+        return place(trial, [site.machine for site in self.fleet.values()], at_least, own_port=own_port)
 
     def cores(self, trial: Trial) -> CoreMap:
         """Who is pinned where on the host of the first server."""
