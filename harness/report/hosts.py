@@ -7,7 +7,7 @@ from harness.analysis.study import Study
 from harness.readings import starts_apart_ns
 from harness.report.sections import Section
 from harness.report.tables import Cell, Column, Table
-from harness.report.text import NOTHING, number
+from harness.report.text import NOTHING, count, number
 from harness.result import HostUse
 
 TITLE = "Hosts"
@@ -50,8 +50,8 @@ def _starts(study: Study) -> Iterator[str]:
     apart_ms = [apart_ns / 1e6 for apart_ns in found_ns if apart_ns is not None]
     if apart_ms:
         yield (
-            f"Load clients that made a load together began it {number(median(apart_ms))} ms apart (median of {len(apart_ms)} trials),"
-            f" at most {number(max(apart_ms))} ms: when each really began, with the errors of both clocks."
+            f"Load clients that made a load together began it {number(median(apart_ms))} ms apart (median of {count(len(apart_ms), 'trial')}),"
+            f" {number(max(apart_ms))} ms at most: when each really began, with the errors of both clocks."
         )
 
 
