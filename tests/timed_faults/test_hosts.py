@@ -157,6 +157,31 @@ def test_a_host_that_was_killed_is_held_again_when_it_is_back_and_before_that_by
         here.close()
 
 
+MEETING = """\
+version: 1
+title: What do two faults at once cost?
+base:
+  model: reactor
+  servers: 3  # on two hosts
+  balancer: haproxy-tcp
+  load: {connections: 4, warmup: 200 ms, window: 2 s}
+  faults: [{at: 1 s, do: partition, server: 1}, {at: 1 s, do: partition, server: 2}, {at: 1 s, do: partition, server: 3}]
+repeats: 1
+"""
+
+
+def test_faults_that_meet_on_one_host_are_refused_before_anything_runs(
+    testbed: Testbed, harness: Command, tmp_path: Path
+) -> None:
+    spec, results = tmp_path / "hosts.yaml", tmp_path / "results"
+    spec.write_text(MEETING)
+    done = harness("run", spec, "--hosts", testbed.inventory, "--results", results, timeout_s=200)
+    assert done.returncode == 3, done.stdout + done.stderr
+    told = r"faults: host-\d: fault \d of `faults`, `partition` of server \d, comes while fault \d, `partition` of server \d,"
+    assert re.search(told, done.stderr), done.stderr
+    assert not results.exists()
+
+
 DELAYED = """\
 version: 1
 title: What does a slow network cost?
