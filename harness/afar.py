@@ -6,6 +6,7 @@ its name. Before and after each trial every host that takes part says which boot
 
 import contextlib
 import ipaddress
+import itertools
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -59,7 +60,8 @@ class Afar:
     def look(self, names: Iterable[str], patience_s: float = 0.0) -> dict[str, Look]:
         """Which boot these hosts are in, and what their clocks show; all are asked at the same time.
 
-        One that has started anew since is taken again.
+        One that has started anew since is taken again. Each is asked a second time where the first came to nothing: a connection
+        may have been lost under the question, and the host be well.
 
         Args:
             names: of the hosts.
@@ -72,18 +74,19 @@ class Afar:
 
     def _look(self, name: str, patience_s: float) -> Look:
         deadline_s = time.monotonic() + patience_s
-        while True:
+        for attempt in itertools.count(1):
             try:
                 look = Look(boot_id(self.connections[name]), measure_clock(self.connections[name]))
                 self.engines[name].ping()
             except Exception as error:  # noqa: BLE001 - the SDK lets whatever requests and urllib3 raise through
-                if time.monotonic() > deadline_s:
-                    raise HostError(f"{name}: the host is away: {error}") from None
+                if attempt > 1 and time.monotonic() > deadline_s:
+                    raise HostError(f"{name}: the host is away: {_without(name, error)}") from None
                 time.sleep(AGAIN_S)
             else:
                 if name in self.wardens:
                     self.wardens[name].see_held()
                 return look
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def facts(self) -> dict[str, Any]:
         """Of each host, for environment.json."""
@@ -190,6 +193,11 @@ def _site(afar: Afar, name: str, address: str, images: Mapping[str, ImageInfo], 
     connection = afar.connections[name]
     ports = ports_of(connection, address)
     return Site(machine, runtime, clock, address, ports, connection, host.power, kernel=remote.kernel)
+
+
+def _without(name: str, error: Exception) -> str:
+    """What went wrong, for a sentence that has named the host."""
+    return str(error).removeprefix(f"{name}: ")
 
 
 def _at_once(do: Callable[[str], _T], names: Iterable[str]) -> dict[str, _T]:

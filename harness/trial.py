@@ -100,11 +100,11 @@ def run_trial(
 def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look], trouble: str | None) -> str | None:
     """See how the hosts are after a trial; why it broke, where it did.
 
-    A host that was away when the trial began is not waited for; one that was lost in it is, since the next trials need it.
+    A host that was away when the trial began is not waited for; one that was lost in it is: what was measured counts where only
+    the way to it was lost, and the next trials need it.
     """
     try:
-        broken = trouble is not None or bool(job.trial.faults)
-        take.looks = stage.look(job.placement, RETURN_S if broken and before else 0.0)
+        take.looks = stage.look(job.placement, RETURN_S if before else 0.0)
     except HostError as error:
         return f"{trouble}; then {error}" if trouble else str(error)
     return trouble
