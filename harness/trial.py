@@ -100,11 +100,13 @@ def run_trial(
 def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look], trouble: str | None) -> str | None:
     """See how the hosts are after a trial; why it broke, where it did.
 
-    A host that was away when the trial began is not waited for; one that was lost in it is: what was measured counts where only
-    the way to it was lost, and the next trials need it.
+    A host that was away when the trial began is not asked for again; one that was lost in it is waited for: what was measured
+    counts where only the way to it was lost, and the next trials need it.
     """
+    if not before:
+        return trouble
     try:
-        take.looks = stage.look(job.placement, RETURN_S if before else 0.0)
+        take.looks = stage.look(job.placement, RETURN_S)
     except HostError as error:
         return f"{trouble}; then {error}" if trouble else str(error)
     return trouble
