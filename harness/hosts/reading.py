@@ -11,6 +11,8 @@ class Readable(ABC):
     `http.client` closes its socket as soon as it knows that the answer is the last one, and reads the body after that.
     """
 
+    buffer_bytes = io.DEFAULT_BUFFER_SIZE  # of a reader
+
     def __init__(self) -> None:
         self._readers = 0
         self._closed = False
@@ -34,9 +36,12 @@ class Readable(ABC):
             ValueError: another mode than `rb`.
         """
         if mode != "rb":
-            raise ValueError(f"a dialled socket is read as `rb`, not `{mode}`")
+            raise ValueError(f"such a connection is read as `rb`, not `{mode}`")
         self._readers += 1
-        return io.BufferedReader(_Bytes(self))
+        return io.BufferedReader(self._incoming(), self.buffer_bytes)
+
+    def _incoming(self) -> "Incoming":
+        return Incoming(self)
 
     def reader_closed(self) -> None:
         """A reader has gone: the last one takes a closed connection with it."""
@@ -53,21 +58,24 @@ class Readable(ABC):
             self._let_go()
 
 
-class _Bytes(io.RawIOBase):
+class Incoming(io.RawIOBase):
     """What comes in, for a buffered reader."""
 
     def __init__(self, owner: Readable) -> None:
         self._owner = owner
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        """Read what has come."""
         piece = self._owner.recv(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
     def close(self) -> None:
+        """Close it, and the connection with its last reader."""
         if not self.closed:
             super().close()
             self._owner.reader_closed()

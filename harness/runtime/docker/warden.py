@@ -167,7 +167,9 @@ class Warden:
         Raises:
             HostError: it is not held any more, and why.
         """
-        with contextlib.suppress(*FAILURES, ValueError):  # of a conversation that ended with the host: the next begins anew
+        with contextlib.suppress(
+            *FAILURES, ValueError
+        ):  # of a conversation that ended with the host: the next begins anew
             self.renew()
             return
         try:
