@@ -125,7 +125,7 @@ def test_the_load_of_a_killed_controller_ends_with_the_lease_and_that_of_others_
     other = DockerRuntime(here, images, owner).start(SPEC)
     stranger = here.containers.run(images["tiny"].id, entrypoint=["sleep", "60"], detach=True, init=True)
     try:
-        killed = controller("test-killed", lease_s=2.0)
+        killed = controller("test-killed", lease_s=6.0)
         assert load_of(here, "test-killed") == 2
         killed.kill()
         until(lambda: load_of(here, "test-killed") == 0)
@@ -140,9 +140,9 @@ def test_the_load_of_a_killed_controller_ends_with_the_lease_and_that_of_others_
 def test_renewals_keep_the_load_alive(
     here: docker.DockerClient, warden_id: str, images: dict[str, ImageInfo], owner: Owner, name: str
 ) -> None:
-    with hold(here, warden_id, owner, HOST, lease_s=1.0) as held:
+    with hold(here, warden_id, owner, HOST, lease_s=4.0) as held:
         service = DockerRuntime(here, images, owner).start(SPEC)
-        time.sleep(2.5)
+        time.sleep(6.0)
         assert service.running()
         assert held.broken is None
     with pytest.raises(NotFound):
