@@ -112,6 +112,7 @@ def test_a_host_that_is_killed_and_comes_back_voids_the_trial_which_is_made_agai
     nothing_is_left_after_cleaning(harness, testbed)
 
 
+@pytest.mark.soak  # waits until all patience is over: minutes
 def test_a_host_that_stays_away_fails_what_needs_it_and_the_rest_goes_on(
     harness: Command, testbed: Testbed, inside: list[Any], tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_controller_that_is_killed_loses_nothing_that_is_finished_and_its_run_
     nothing_is_left(harness, testbed)
 
 
+@pytest.mark.soak  # waits for a whole lease: minutes
 def test_the_load_of_a_controller_that_is_killed_ends_with_its_lease_on_every_host(
     harness: Command, testbed: Testbed, inside: list[Any], tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_black_hole_that_is_lifted_loses_nothing(
     nothing_is_left_after_cleaning(harness, testbed)
 
 
+@pytest.mark.soak  # waits until all patience is over: minutes
 def test_a_black_hole_that_stays_fails_what_needs_the_host_with_the_reason(
     harness: Command, testbed: Testbed, inside: list[Any], two_client_hosts: Path, spec: Path
 ) -> None:
