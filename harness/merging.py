@@ -175,20 +175,24 @@ def merged_usages(usages: Sequence[ServiceUsage], cores: int, *, one_network: bo
         fullest_descriptors=fullest.fullest_descriptors,
         descriptor_limit=fullest.descriptor_limit,
         run_delay_share=sum(delays) / cores if len(delays) == len(usages) else None,
-        network=_networks([usage.network for usage in usages if usage.network is not None], one_network=one_network),
+        network=merged_networks(
+            [usage.network for usage in usages if usage.network is not None], one_network=one_network
+        ),
         **{name: _sum_if_known([getattr(usage, name) for usage in usages]) for name in summed},
     )
 
 
-def _networks(uses: Sequence[NetworkUse], *, one_network: bool) -> NetworkUse | None:
-    """That of the fullest listen queue, which is each service's own; counters of namespaces apart add up."""
+def merged_networks(uses: Sequence[NetworkUse], *, one_network: bool) -> NetworkUse | None:
+    """That of the fullest listen queue, which is each service's own; counters of namespaces apart add up, of links it is the fullest. None of none."""
     if not uses:
         return None
     fullest = max(uses, key=lambda use: (use.accept_queue_waiting or 0.0, use.accept_queue or 0.0))
     if one_network:
         return fullest
     counters = ("listen_overflows", "listen_drops", "syn_drops", "syn_cookies", "retransmits", "time_wait")
-    return fullest.model_copy(update={name: sum(getattr(use, name) for use in uses) for name in counters})
+    summed = {name: sum(getattr(use, name) for use in uses) for name in counters}
+    shares = [use.link_share for use in uses if use.link_share is not None]
+    return fullest.model_copy(update={**summed, "link_share": max(shares, default=None)})
 
 
 def _sum_if_known(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a number, or None
