@@ -30,7 +30,9 @@ from harness.runtime.base import Owner
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.docker.over_ssh import connect_over
 from harness.runtime.docker.warden import Warden, hold
-from harness.spec.inventories import cpus, inventory_name, load_inventory
+from harness.spec.addresses import no_data_address
+from harness.spec.cpu_list import cpus
+from harness.spec.inventories import inventory_name, load_inventory
 from harness.spec.inventory import Inventory, InventoryHost
 
 PATIENCE_S = 30.0  # how long the way to a host may be lost before that is an error
@@ -171,6 +173,8 @@ def data_address(name: str, host: InventoryHost, connection: SshConnection) -> s
             f"{name}: {connection.address} has no address here ({error}); name the one that the other hosts reach as `data`"
         ) from None
     address = str(found[0][4][0])
+    if wrong := no_data_address(address):
+        raise HostError(f"{name}: {address} is {wrong[0]}; name the address that the other hosts reach as `data`")
     if ipaddress.ip_address(address).is_loopback:
         raise HostError(
             f"{name}: {address} is reached from nowhere else; name the address that the others reach as `data`"
