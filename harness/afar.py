@@ -6,11 +6,12 @@ its name. Before and after each trial every host that takes part says which boot
 
 import contextlib
 import ipaddress
+import itertools
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +29,10 @@ from harness.ports import ports_of
 from harness.runtime.base import Owner
 from harness.runtime.docker import DockerRuntime
 from harness.runtime.docker.over_ssh import connect_over
-from harness.runtime.docker.warden import hold
-from harness.spec.inventories import cpus, inventory_name, load_inventory
+from harness.runtime.docker.warden import Warden, hold
+from harness.spec.addresses import no_data_address
+from harness.spec.cpu_list import cpus
+from harness.spec.inventories import inventory_name, load_inventory
 from harness.spec.inventory import Inventory, InventoryHost
 
 PATIENCE_S = 30.0  # how long the way to a host may be lost before that is an error
@@ -48,6 +51,7 @@ class Afar:
     checked: Mapping[str, Checked]
     engines: Mapping[str, docker.DockerClient]
     connections: Mapping[str, SshConnection]
+    wardens: dict[str, Warden] = field(default_factory=dict)  # of those that are held
 
     def remote(self, name: str) -> RemoteHost:
         """A host as it was read."""
@@ -58,27 +62,33 @@ class Afar:
     def look(self, names: Iterable[str], patience_s: float = 0.0) -> dict[str, Look]:
         """Which boot these hosts are in, and what their clocks show; all are asked at the same time.
 
+        One that has started anew since is taken again. Each is asked a second time where the first came to nothing: a connection
+        may have been lost under the question, and the host be well.
+
         Args:
             names: of the hosts.
             patience_s: how long one that is away, or whose engine is, is waited for.
 
         Raises:
-            HostError: one of them stays away.
+            HostError: one of them stays away, or is not ours any more.
         """
         return _at_once(lambda name: self._look(name, patience_s), names)
 
     def _look(self, name: str, patience_s: float) -> Look:
         deadline_s = time.monotonic() + patience_s
-        while True:
+        for attempt in itertools.count(1):
             try:
                 look = Look(boot_id(self.connections[name]), measure_clock(self.connections[name]))
                 self.engines[name].ping()
             except Exception as error:  # noqa: BLE001 - the SDK lets whatever requests and urllib3 raise through
-                if time.monotonic() > deadline_s:
-                    raise HostError(f"{name}: the host is away: {error}") from None
+                if attempt > 1 and time.monotonic() > deadline_s:
+                    raise HostError(f"{name}: the host is away: {_without(name, error)}") from None
                 time.sleep(AGAIN_S)
             else:
+                if name in self.wardens:
+                    self.wardens[name].see_held()
                 return look
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def facts(self) -> dict[str, Any]:
         """Of each host, for environment.json."""
@@ -139,8 +149,10 @@ def hold_all(afar: Afar, shipping: Shipping, owner: Owner, up: contextlib.ExitSt
     lock = up.enter_context(contextlib.ExitStack())
 
     def held(name: str) -> Site:
-        warden = hold(afar.engines[name], images[name][WARDEN].id, owner, name, patience_s=PATIENCE_S)
+        engine, image, connection = afar.engines[name], images[name][WARDEN].id, afar.connections[name]
+        warden = hold(engine, image, owner, name, patience_s=PATIENCE_S, boot=lambda: boot_id(connection))
         lock.callback(warden.release)
+        afar.wardens[name] = warden
         return _site(afar, name, addresses[name], images[name], owner)
 
     return _at_once(held, hosts)
@@ -161,6 +173,8 @@ def data_address(name: str, host: InventoryHost, connection: SshConnection) -> s
             f"{name}: {connection.address} has no address here ({error}); name the one that the other hosts reach as `data`"
         ) from None
     address = str(found[0][4][0])
+    if wrong := no_data_address(address):
+        raise HostError(f"{name}: {address} is {wrong[0]}; name the address that the other hosts reach as `data`")
     if ipaddress.ip_address(address).is_loopback:
         raise HostError(
             f"{name}: {address} is reached from nowhere else; name the address that the others reach as `data`"
@@ -183,6 +197,11 @@ def _site(afar: Afar, name: str, address: str, images: Mapping[str, ImageInfo], 
     connection = afar.connections[name]
     ports = ports_of(connection, address)
     return Site(machine, runtime, clock, address, ports, connection, host.power, kernel=remote.kernel)
+
+
+def _without(name: str, error: Exception) -> str:
+    """What went wrong, for a sentence that has named the host."""
+    return str(error).removeprefix(f"{name}: ")
 
 
 def _at_once(do: Callable[[str], _T], names: Iterable[str]) -> dict[str, _T]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from harness.clients import most_connections
 from harness.errors import DeployError, HarnessError, MeasureError
 from harness.fleet import HERE, Site
+from harness.hosts.connection import Dial
 from harness.ports import LOOPBACK
 from harness.proof import START_DEADLINE_S, Expected, origin_of, prove_right
 from harness.raw import BackendReport, BalancerReport, ClientReport, ProbeReport, ServerReport
@@ -42,6 +43,7 @@ class Reached:
     expected: tuple[Expected, ...]  # of each kind of request
     trust: Trust | None = None  # none: it does not speak https
     addresses: tuple[str, ...] = ()  # host:port of each of several servers that the clients spread over themselves
+    dial: Dial | None = None  # how the controller reaches it: by its host; none: directly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class Front(Reached):
             trust=first.trust,
             servers=tuple(servers),
             addresses=tuple(urlsplit(server.url).netloc for server in servers) if direct else (),
+            dial=first.dial,
         )
 
 
@@ -175,6 +178,7 @@ def server_up(
             proving_requests=proved,
             expected=expected,
             stop=Signals[model.stop],
+            dial=site.dial,
         )
 
 

@@ -114,8 +114,13 @@ def requests_answered(report: FaultReport) -> int:
 
 
 @contextlib.contextmanager
-def injector(trial: Trial, url: str) -> Iterator[Injector | None]:
+def injector(trial: Trial, url: str, dial: Dial | None = None) -> Iterator[Injector | None]:
     """Whoever sets the trial's fault off, connected; None where none is asked for.
+
+    Args:
+        trial: what is asked for.
+        url: of the server, or of what stands in front of several.
+        dial: how it is reached; none: directly.
 
     Raises:
         MeasureError: the server does not answer.
@@ -124,7 +129,7 @@ def injector(trial: Trial, url: str) -> Iterator[Injector | None]:
     if kind == "none":
         yield None
         return
-    holding = Injector(kind, url, trial.load.timeout.s)
+    holding = Injector(kind, url, trial.load.timeout.s, dial)
     try:
         yield holding
     finally:

@@ -60,8 +60,15 @@ def image_up(
             trust_in(image, certificates),
         )
         proved, expected = prove_foreign(origin, trial, trust, service, notes, site.dial)
-        url = f"{origin}{trial.request.path}"
-        yield Deployed(url=url, proving_requests=proved, expected=expected, trust=trust, service=service, stop=None)
+        yield Deployed(
+            url=f"{origin}{trial.request.path}",
+            proving_requests=proved,
+            expected=expected,
+            trust=trust,
+            service=service,
+            stop=None,
+            dial=site.dial,
+        )
 
 
 def reach(trial: Trial, server: RunningServer, certificates: Mapping[str, str], notes: list[str]) -> Reached:

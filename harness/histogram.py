@@ -41,6 +41,12 @@ def merge(histograms: Iterable[Counts]) -> dict[int, int]:
     return dict(sorted(total.items()))
 
 
+def mean(counts: Counts) -> float | None:
+    """The mean of the recorded values, each taken to lie in the middle of its bucket; None of no value."""
+    total = sum(counts.values())
+    return sum(count * sum(bounds_of(index)) / 2 for index, count in counts.items()) / total if total else None
+
+
 def percentile(counts: Counts, percent: float, censored: int = 0, beyond: int = 10) -> float | None:
     """The value at a percentile, in the histogram's unit, or None where the sample cannot carry it.
 

@@ -119,7 +119,7 @@ def measure(front: Front, job: Job, take: Take) -> None:
         MeasureError: a client or a probe broke down or missed a deadline.
         DeployError: a server did not finish as the contract says.
     """
-    with injector(job.trial, front.url) as fault, _scheduled(front, job) as faults:
+    with injector(job.trial, front.url, front.dial) as fault, _scheduled(front, job) as faults:
         try:
             observe(front, job, take, fault, faults)
             finish(front, job, take, fault)
@@ -131,7 +131,7 @@ def _scheduled(front: Front, job: Job) -> FaultSchedule:
     """The faults of the trial's schedule, none in most of them."""
     faults = job.trial.faults
     hosts = fault_hosts(job.placement, job.fleet) if faults else []
-    targets = fault_targets(hosts, front.servers, job.fleet) if faults else []
+    targets = fault_targets(hosts, front.servers) if faults else []
     return FaultSchedule(faults, targets, job.trial.load.timeout.s)
 
 

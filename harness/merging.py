@@ -18,6 +18,7 @@ Report = TypeVar("Report", bound=BaseModel)
 _AGREED = frozenset(
     {"format", "contract", "start_ns", "window_start_ns", "window_end_ns", "from_ns", "to_ns", "rate_per_s"}
 )
+_LAST = frozenset({"begun_ns"})  # the latest of all
 _LISTED = frozenset({"processes"})  # one behind the other
 _BY_PLACE = frozenset({"per_100ms", "errors_per_100ms", "phases", "mix", "by_server"})  # the same length everywhere
 
@@ -36,7 +37,8 @@ def shifted(report: ClientReport, by_ns: int) -> ClientReport:
         phase.model_copy(update={"from_ns": phase.from_ns + by_ns, "to_ns": phase.to_ns + by_ns})
         for phase in report.phases
     )
-    return report.model_copy(update={**edges, "phases": phases})
+    begun_ns = None if report.begun_ns is None else report.begun_ns + by_ns
+    return report.model_copy(update={**edges, "begun_ns": begun_ns, "phases": phases})
 
 
 def merged_clients(reports: Sequence[ClientReport]) -> ClientReport:
@@ -108,6 +110,8 @@ def _values(key: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 - whatever 
                 f"the load clients' reports do not fit together: {key} is {' and '.join(map(str, values))}"
             )
         return first
+    if key in _LAST:
+        return None if any(value is None for value in values) else max(values)
     if key in _LISTED:
         return [element for value in values for element in value]
     if key in _BY_PLACE:
@@ -171,20 +175,24 @@ def merged_usages(usages: Sequence[ServiceUsage], cores: int, *, one_network: bo
         fullest_descriptors=fullest.fullest_descriptors,
         descriptor_limit=fullest.descriptor_limit,
         run_delay_share=sum(delays) / cores if len(delays) == len(usages) else None,
-        network=_networks([usage.network for usage in usages if usage.network is not None], one_network=one_network),
+        network=merged_networks(
+            [usage.network for usage in usages if usage.network is not None], one_network=one_network
+        ),
         **{name: _sum_if_known([getattr(usage, name) for usage in usages]) for name in summed},
     )
 
 
-def _networks(uses: Sequence[NetworkUse], *, one_network: bool) -> NetworkUse | None:
-    """That of the fullest listen queue, which is each service's own; counters of namespaces apart add up."""
+def merged_networks(uses: Sequence[NetworkUse], *, one_network: bool) -> NetworkUse | None:
+    """That of the fullest listen queue, which is each service's own; counters of namespaces apart add up, of links it is the fullest. None of none."""
     if not uses:
         return None
     fullest = max(uses, key=lambda use: (use.accept_queue_waiting or 0.0, use.accept_queue or 0.0))
     if one_network:
         return fullest
     counters = ("listen_overflows", "listen_drops", "syn_drops", "syn_cookies", "retransmits", "time_wait")
-    return fullest.model_copy(update={name: sum(getattr(use, name) for use in uses) for name in counters})
+    summed = {name: sum(getattr(use, name) for use in uses) for name in counters}
+    shares = [use.link_share for use in uses if use.link_share is not None]
+    return fullest.model_copy(update={**summed, "link_share": max(shares, default=None)})
 
 
 def _sum_if_known(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a number, or None

@@ -67,7 +67,9 @@ class Placement:
         return tuple(self.sides)
 
 
-def place(trial: Trial, machines: Sequence[Machine], at_least: int = 1, *, watched: bool = True) -> Placement:
+def place(
+    trial: Trial, machines: Sequence[Machine], at_least: int = 1, *, watched: bool = True, own_port: int | None = None
+) -> Placement:
     """Say where everything of a trial runs.
 
     Args:
@@ -75,9 +77,11 @@ def place(trial: Trial, machines: Sequence[Machine], at_least: int = 1, *, watch
         machines: the hosts, in the inventory's order.
         at_least: client processes that are known to be needed, from an earlier trial of the same point.
         watched: whether servers are started at all; not where one runs already.
+        own_port: of a folder's server that cannot be told another (`contract: port`).
 
     Raises:
-        HostError: no host has a role that the trial needs, or one lacks CPUs, files, ports or memory for its part.
+        HostError: no host has a role that the trial needs, or one lacks CPUs, files, ports or memory for its part; or several
+            servers would listen on one port.
     """
     serving = _with_role(machines, "server") if watched else []
     balancing = _with_role(machines, "balancer")[:1] if trial.balanced else []
@@ -92,7 +96,7 @@ def place(trial: Trial, machines: Sequence[Machine], at_least: int = 1, *, watch
         if numbers.get(machine.name) or machine in balancing or machine in loading
     }
     return Placement(
-        servers=_servers(trial, numbers, sides),
+        servers=_servers(trial, numbers, sides, own_port),
         clients=_clients(trial, loading, sides, at_least, alone=len(machines) == 1),
         balancer=Placed("balancer", balancing[0].name, sides[balancing[0].name].balancer) if balancing else None,
         backends={
@@ -137,23 +141,27 @@ def _divided(
         raise HostError(f"{machine.name}: {error}") from None
 
 
-def _servers(trial: Trial, numbers: Mapping[str, Sequence[int]], sides: Mapping[str, CoreMap]) -> tuple[Placed, ...]:
+def _servers(
+    trial: Trial, numbers: Mapping[str, Sequence[int]], sides: Mapping[str, CoreMap], own_port: int | None
+) -> tuple[Placed, ...]:
     names, placed = trial.server_names, dict[int, Placed]()
     for host, there in numbers.items():
         if not there:
             continue
-        _refuse_one_port_for_several(trial, host, len(there))
+        _refuse_one_port_for_several(trial, host, len(there), own_port)
         for number, cores in zip(there, slices(sides[host].server, len(there), trial.limits.cores), strict=True):
             placed[number] = Placed(names[number], host, cores)
     return tuple(placed[number] for number in sorted(placed))
 
 
-def _refuse_one_port_for_several(trial: Trial, host: str, servers: int) -> None:
-    """A ready image listens where it always does, and cannot be told another port."""
-    if servers > 1 and trial.network == "host" and isinstance(trial.model, ReadyImage):
+def _refuse_one_port_for_several(trial: Trial, host: str, servers: int, own_port: int | None) -> None:
+    """A ready image listens where it always does, as does a folder's server that reads no configuration."""
+    ready = isinstance(trial.model, ReadyImage)
+    port = trial.model.port if isinstance(trial.model, ReadyImage) else own_port
+    if servers > 1 and trial.network == "host" and port is not None:
         raise HostError(
-            f"{host}: {servers} servers of the image {trial.model_name} would share its port {trial.model.port}, as they have"
-            " the host's network; set `network: bridge`, or give as many hosts the role `server`"
+            f"{host}: {servers} servers of the {'image' if ready else 'model'} {trial.model_name} would share its port {port}, as"
+            " they have the host's network; set `network: bridge`, or give as many hosts the role `server`"
         )
 
 

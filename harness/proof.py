@@ -4,12 +4,12 @@ import http.client
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from harness.broker_proof import prove_broker
 from harness.errors import DeployError
 from harness.hosts.connection import Dial
+from harness.hosts.tls import TlsDialled
 from harness.runtime.base import Service
 from harness.spec.experiment import Backend, Trial
 from harness.spec.model import Model
@@ -225,21 +225,23 @@ def ask(
         request: what, complete.
         timeout_s: of each wait for the server; the whole answer may take `START_DEADLINE_S` more.
         trust: of https.
-        dial: how the server is reached; none: directly. Not for https.
+        dial: how the server is reached; none: directly.
 
     Raises:
         DeployError: the answer does not end, or is larger than any load client should be sent.
         OSError: the server does not answer; or an `HTTPException`.
     """
     parts, path = urlsplit(origin), request.path or "/"
-    kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
-    secured: dict[str, Any] = {}
-    if trust is not None:
-        kind, secured = http.client.HTTPSConnection, {"context": trust.context()}
-    connection = kind(parts.hostname or "", parts.port, timeout=max(timeout_s, 0.1), **secured)
+    host, context = parts.hostname or "", trust.context() if trust is not None else None
+    connection = (
+        http.client.HTTPConnection(host, parts.port, timeout=max(timeout_s, 0.1))
+        if context is None
+        else http.client.HTTPSConnection(host, parts.port, timeout=max(timeout_s, 0.1), context=context)
+    )
     try:
-        if dial is not None and trust is None:
-            connection.sock = dial(connection.host, connection.port, max(timeout_s, 0.1))
+        if dial is not None:
+            dialled = dial(connection.host, connection.port, max(timeout_s, 0.1))
+            connection.sock = dialled if context is None else TlsDialled(dialled, context, connection.host)
         body = pattern(request.body.bytes if request.body else 0) or None
         connection.request(request.method or "GET", path, body, {**(request.headers or {}), "Connection": "close"})
         response = connection.getresponse()

@@ -79,6 +79,10 @@ class ClientReport(Record):
     start_ns: int = Field(
         description="Start of the load (first intended send), CLOCK_MONOTONIC of the client's host, ns."
     )
+    begun_ns: int | None = Field(
+        None,
+        description="When it really began to send, by a look at that clock: the last of its processes. None in older reports.",
+    )
     window_start_ns: int = Field(description="Start of the window.")
     window_end_ns: int = Field(description="End of the window.")
     intended: int = Field(

@@ -4,11 +4,12 @@ Client, server and probe each look at their own instants. An amount is therefore
 interval first, and rates are compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from harness.raw import ClientReport, HistogramName, ServerReport
-from harness.result import ServiceUsage
+from harness.result import ClientShare, HostUse, ServiceUsage
 
 LATE = 0.01
 """Share of the window by which a server's marks may miss the window's edges and still count for it."""
@@ -139,3 +140,22 @@ def answered_rps(client: ClientReport, server: ServerReport | None) -> float:
     """Requests per second by the server's own count, else (it does not count them, or not exactly) by the client's."""
     counted = None if server is None else server_rate_rps(server)
     return throughput_rps(client) if counted is None else counted
+
+
+def starts_apart_ns(shares: Sequence[ClientShare], hosts: Mapping[str, HostUse]) -> int | None:
+    """How far apart several load clients began at most: of the two farthest apart, both clocks' errors included.
+
+    None of one alone, and where one did not say when it began, or its clock is not known.
+
+    Args:
+        shares: of the clients.
+        hosts: of the trial, by name.
+    """
+    began = [
+        (share.start_late_ns, hosts[share.host].clock_error_ns)
+        for share in shares
+        if share.start_late_ns is not None and share.host in hosts
+    ]
+    if len(began) < max(len(shares), 2):
+        return None
+    return max(abs(one - other) + error + its for (one, error), (other, its) in combinations(began, 2))

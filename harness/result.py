@@ -142,8 +142,8 @@ class ClientShare(Record):
     intended: int
     ok: int
     errors: int
-    start_late_ns: int = Field(
-        description="Its start after the one that was told, on the controller's clock, within the clocks' error."
+    start_late_ns: int | None = Field(
+        description="By how much it really began after the instant that all were told, each in its own host's clock: two clients are as far apart as these are, within the errors of both clocks (`clock_error_ns` of `hosts`). None: it did not say."
     )
     percentiles_us: dict[str, float | None] = Field(
         description="Of its response times: p50, p99; none where the sample cannot carry it."

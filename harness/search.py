@@ -13,7 +13,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from harness.capacity import Search, Step
-from harness.deploy import Reached
+from harness.deploy import Front, Reached
 from harness.errors import MeasureError
 from harness.judging.culprits import CLIENT_TOO_SLOW
 from harness.measure import Job, Take
@@ -47,7 +47,7 @@ def search_capacity(reached: Reached, job: Job, take: Take, observe: Observe, ju
     """Search, and leave the last step's reports and the interval in `take`.
 
     Args:
-        reached: the server, proved right.
+        reached: the server, or what the load meets of several, proved right.
         job: the trial, of kind `capacity`.
         take: gets everything; what was found before something broke, too.
         observe: makes one load beside the server.
@@ -181,17 +181,30 @@ def _record(step: Step, assessment: Assessment, take: Take, verdict: Verdict | N
 
 
 def _recover(reached: Reached, trial: Trial, take: Take) -> None:
-    """Wait until the server answers again: a request behind a backlog is answered after it.
+    """Wait until every server answers again, and what stands in front of them: a request behind a backlog is answered after it.
+
+    Raises:
+        MeasureError: one does not within `RECOVERY_S` and the load's timeout.
+    """
+    time.sleep(QUIET_S)
+    behind = reached.servers if isinstance(reached, Front) else ()
+    for one in {one.url: one for one in (*behind, reached)}.values():
+        _answered_again(one, trial, take)
+    time.sleep(QUIET_S)
+
+
+def _answered_again(reached: Reached, trial: Trial, take: Take) -> None:
+    """Ask until it answers.
 
     Raises:
         MeasureError: it does not within `RECOVERY_S` and the load's timeout.
     """
     parts = urlsplit(reached.url)
     deadline_s = time.monotonic() + RECOVERY_S + trial.load.timeout.s
-    time.sleep(QUIET_S)
     while True:
         try:
-            ask(f"{parts.scheme}://{parts.netloc}", trial.request.kinds[0], trial.load.timeout.s, reached.trust)
+            origin, asked = f"{parts.scheme}://{parts.netloc}", trial.request.kinds[0]
+            ask(origin, asked, trial.load.timeout.s, reached.trust, reached.dial)
             break
         except (OSError, http.client.HTTPException) as error:
             take.earlier_unknown += 1
@@ -202,7 +215,6 @@ def _recover(reached: Reached, trial: Trial, take: Take) -> None:
                 ) from None
             time.sleep(QUIET_S)
     take.proved += 1
-    time.sleep(QUIET_S)
 
 
 def _in_words(step: Step, search: Search) -> str:

@@ -9,10 +9,10 @@ from harness.histogram import percentiles
 from harness.hosts.cores import CoreMap
 from harness.judging.evidence import Evidence, Sharing
 from harness.measure import Job, Take
-from harness.merging import merged_servers, merged_usages, shifted
+from harness.merging import merged_networks, merged_servers, merged_usages, shifted
 from harness.raw import ClientReport
 from harness.readings import censored, cpu_share, cpu_utilisation
-from harness.result import ClientShare, CoreLoad, HostUse, ServiceUsage, Side
+from harness.result import ClientShare, CoreLoad, HostUse, NetworkUse, ServiceUsage, Side
 from harness.spec.catalogue import workers_of
 from harness.spec.model import Model
 from harness.usage import client_usage, core_loads, usage_of
@@ -107,6 +107,7 @@ def evidence_of(
         proving_requests=take.proved,
         usage=servers.usage,
         each={one.name: usage[one.name] for one in placed if one.name in usage} if len(placed) > 1 else {},
+        networks=_networks(job, usage),
         client_usage=usage.get("client"),
         cores=cores,
         sharing=_sharing(job, take, servers),
@@ -158,6 +159,14 @@ def _servers_of_host(job: Job, usage: Mapping[str, ServiceUsage], host: str) -> 
     return merged_usages(there, given, one_network=job.trial.network == "host")
 
 
+def _networks(job: Job, usage: Mapping[str, ServiceUsage]) -> NetworkUse | None:
+    """Of several servers, what happened in the network namespaces of all; None of one alone."""
+    hosts = dict.fromkeys(one.host for one in job.placement.servers)
+    pooled = [_servers_of_host(job, usage, host) for host in hosts]
+    uses = [one.network for one in pooled if one is not None and one.network is not None]
+    return merged_networks(uses, one_network=False) if len(job.placement.servers) > 1 else None
+
+
 def _on_the_same_cpus(job: Job) -> list[tuple[str, ...]]:
     """Hosts with servers; those together that are containers of one machine and have the same CPUs for them, as in a testbed."""
     found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
@@ -203,7 +212,6 @@ def client_shares(job: Job, take: Take) -> tuple[ClientShare, ...]:
     """The part of each of several load clients; none of one alone."""
     if take.client is None or len(take.shares) < 2:
         return ()
-    begun_ns = min(share.start_ns for share in take.shares)
     return tuple(
         ClientShare(
             host=placed.host,
@@ -212,7 +220,7 @@ def client_shares(job: Job, take: Take) -> tuple[ClientShare, ...]:
             intended=share.intended,
             ok=share.ok,
             errors=sum(share.errors.values()),
-            start_late_ns=share.start_ns - begun_ns,
+            start_late_ns=None if share.begun_ns is None else share.begun_ns - share.start_ns,
             percentiles_us=_percentiles_us(share),
         )
         for placed, share in zip(job.placement.clients, take.shares, strict=True)

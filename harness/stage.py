@@ -26,11 +26,12 @@ from harness.images.distribute import Engine, ensure_everywhere
 from harness.placement import Placement, client_doubts, place
 from harness.plan import Plan
 from harness.runtime.base import Owner, Runtime, ServiceSpec
+from harness.spec.cluster import TimedFault
 from harness.spec.experiment import Trial
 from harness.spec.foreign import Foreign, ReadyImage, RunningServer, certificates
 from harness.spec.model import Model
 from harness.terminal import Display
-from harness.timed_faults import fault_hosts, preflight
+from harness.timed_faults import FaultHost, fault_hosts, overlaps, preflight
 from harness.walls import refuse_walls
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ class Stage:
             trial: the trial.
             at_least: client processes that it is known to need.
         """
-        return place(trial, [site.machine for site in self.fleet.values()], at_least)
+        model = self.model_of(trial)
+        own_port = model.port if model is not None and model.contract == "port" else None
+        return place(trial, [site.machine for site in self.fleet.values()], at_least, own_port=own_port)
 
     def cores(self, trial: Trial) -> CoreMap:
         """Who is pinned where on the host of the first server."""
@@ -353,10 +356,14 @@ def refuse_unmet_needs(runtime: Runtime, models: Mapping[str, Model]) -> None:
 
 
 def _refuse_faults_that_cannot_be(stage: Stage, trials: Sequence[Trial]) -> None:
-    asked = []
+    asked: list[tuple[TimedFault, FaultHost]] = []
+    met: list[str] = []
     for trial in (trial for trial in trials if trial.faults):
         hosts = fault_hosts(stage.place(trial), stage.fleet)
         asked += [(fault, hosts[fault.server - 1]) for fault in trial.faults]
+        met += overlaps(trial.faults, hosts)
+    if met:
+        raise HostError("\n".join(dict.fromkeys(met)))
     preflight(asked)
 
 

@@ -100,11 +100,13 @@ def run_trial(
 def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look], trouble: str | None) -> str | None:
     """See how the hosts are after a trial; why it broke, where it did.
 
-    A host that was away when the trial began is not waited for; one that was lost in it is, since the next trials need it.
+    A host that was away when the trial began is not asked for again; one that was lost in it is waited for: what was measured
+    counts where only the way to it was lost, and the next trials need it.
     """
+    if not before:
+        return trouble
     try:
-        broken = trouble is not None or bool(job.trial.faults)
-        take.looks = stage.look(job.placement, RETURN_S if broken and before else 0.0)
+        take.looks = stage.look(job.placement, RETURN_S)
     except HostError as error:
         return f"{trouble}; then {error}" if trouble else str(error)
     return trouble
@@ -186,7 +188,7 @@ def _balanced(job: Job, front: Front, balancer: BalancerUp, stage: Stage, notes:
     trial, service, dial = job.trial, balancer.service, job.fleet[job.placement.balancer.host].dial
     proved, _ = prove_right(service, balancer.port, trial, stage.model_of(trial), notes, dial)
     url = f"{balancer.origin}{trial.request.path}"
-    return replace(front, url=url, proving_requests=front.proving_requests + proved)
+    return replace(front, url=url, proving_requests=front.proving_requests + proved, dial=dial)
 
 
 def _server_up(

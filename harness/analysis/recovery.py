@@ -59,8 +59,12 @@ def recoveries(result: TrialResult) -> tuple[Recovery, ...]:
     hold = math.ceil(round(max(HOLD_S, result.trial.load.timeout.s) / SLICE_S, 6))
     found = []
     for number, (fault, at_s) in enumerate(within):
-        end = int(within[number + 1][1] / SLICE_S) if number + 1 < len(within) else slices
-        found.append(_recovery(result, client, fault, at_s, _Stretch(int(at_s / SLICE_S), end, before, hold)))
+        later = within[number + 1 :]
+        end = int(later[0][1] / SLICE_S) if later else slices
+        same_host_s = next((after_s for one, after_s in later if one.host == fault.host), math.inf)
+        found.append(
+            _recovery(result, client, fault, at_s, _Stretch(int(at_s / SLICE_S), end, before, hold, same_host_s))
+        )
     return tuple(found)
 
 
@@ -72,6 +76,7 @@ class _Stretch:
     end: int
     before: float | None  # answers of a slice before the first fault, on average
     hold: int  # slices that must be well
+    same_host_s: float  # the next act on the same host, from the window's start; infinite: there is none
 
 
 def _recovery(
@@ -89,7 +94,7 @@ def _recovery(
         at_s=at_s,
         undone_s=None if undone_ns is None else (undone_ns - client.window_start_ns) / 1e9,
         first_error_s=_first_error_s(client, at_s, stretch),
-        balancer_s=_balancer_s(result, fault),
+        balancer_s=_balancer_s(result, fault, stretch.same_host_s - at_s),
         recover_s=0.0 if well == stretch.first else recover_s,
         missed=short,
     )
@@ -114,8 +119,12 @@ def _first_error_s(client: ClientReport, at_s: float, stretch: _Stretch) -> floa
     return None if number is None else (number + 1) * SLICE_S - at_s
 
 
-def _balancer_s(result: TrialResult, fault: TimedFaultReport) -> float | None:
-    """The first time after the act that the balancer took the server for down, its host's clock put right."""
+def _balancer_s(result: TrialResult, fault: TimedFaultReport, until_s: float) -> float | None:
+    """The first time after the act that the balancer took the server for down, its host's clock put right.
+
+    What it says after the next act on the same host may be of that one. An act on another host does not touch the server that it
+    names, so of faults at one moment each has its own time.
+    """
     if result.balancer is None or fault.began_ns is None:
         return None
     name = result.trial.server_names[fault.server - 1]
@@ -125,7 +134,7 @@ def _balancer_s(result: TrialResult, fault: TimedFaultReport) -> float | None:
         for event in result.balancer.events
         if event.server == name and event.state == "down"
     )
-    return next((at_s for at_s in after_s if at_s >= 0), None)
+    return next((at_s for at_s in after_s if 0 <= at_s < until_s), None)
 
 
 def _well_from(client: ClientReport, stretch: _Stretch) -> int | None:

@@ -10,7 +10,7 @@ from harness.hosts.audit import Need, Wall, audit
 from harness.hosts.clock import measure_clock
 from harness.hosts.connection import ClockOffset, Connection
 from harness.hosts.remote import ARCHITECTURES, Engine, RemoteHost, read_host
-from harness.spec.inventories import cpus
+from harness.spec.cpu_list import cpus
 from harness.spec.inventory import InventoryHost
 
 LEAST_FREE_BYTES = 2 * 10**9

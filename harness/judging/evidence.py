@@ -57,6 +57,7 @@ class Evidence:
     proving_requests: int = 0  # answered to the harness: the proof that the service is right, and what sets a fault off
     usage: ServiceUsage | None = None  # the server's
     each: Mapping[str, ServiceUsage] = field(default_factory=dict)  # of several servers, one by one
+    networks: NetworkUse | None = None  # of several servers: drops may be on another host than the busiest
     client_usage: ServiceUsage | None = None  # the load client's
     cores: Mapping[Side, CoreLoad] | None = None
     sharing: Sharing = field(default_factory=Sharing)
@@ -136,8 +137,10 @@ class Evidence:
 
     @property
     def network(self) -> NetworkUse | None:
-        """What happened in the server's network namespace."""
-        return None if self.usage is None else self.usage.network
+        """What happened in the server's network namespace; of several servers, in those of all."""
+        if self.networks is not None or self.usage is None:
+            return self.networks
+        return self.usage.network
 
     @property
     def holds(self) -> bool:

@@ -1,9 +1,13 @@
 """Where everything ran, and how well the hosts' clocks were known."""
 
+from collections.abc import Iterator
+from statistics import median
+
 from harness.analysis.study import Study
+from harness.readings import starts_apart_ns
 from harness.report.sections import Section
 from harness.report.tables import Cell, Column, Table
-from harness.report.text import NOTHING, number
+from harness.report.text import NOTHING, count, number
 from harness.result import HostUse
 
 TITLE = "Hosts"
@@ -37,7 +41,18 @@ def hosts_section(study: Study) -> Section | None:
         *(Column(title, numeric=True) for title in ("Clock offset", "Error", "Moved", "Price")),
     )
     rows = tuple(_row(study, name, found[name]) for name in sorted(found))
-    return Section("hosts", "Hosts", TITLE, (NOTE,), Table(heads, rows), DEFINITIONS)
+    return Section("hosts", "Hosts", TITLE, (NOTE, *_starts(study)), Table(heads, rows), DEFINITIONS)
+
+
+def _starts(study: Study) -> Iterator[str]:
+    """How well the start barrier held, where trials had several load clients."""
+    found_ns = [starts_apart_ns(trial.client_shares, trial.hosts) for trial in study.finished]
+    apart_ms = [apart_ns / 1e6 for apart_ns in found_ns if apart_ns is not None]
+    if apart_ms:
+        yield (
+            f"Load clients that made a load together began it {number(median(apart_ms))} ms apart (median of {count(len(apart_ms), 'trial')}),"
+            f" {number(max(apart_ms))} ms at most: when each really began, with the errors of both clocks."
+        )
 
 
 def _row(study: Study, name: str, uses: list[HostUse]) -> tuple[Cell, ...]:

@@ -1,7 +1,7 @@
 """What cannot be together in faults on a schedule; each fault is judged by itself, and told with its line."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from harness.spec.cluster import FaultAction, TimedFault
 from harness.spec.contradiction import Contradiction
@@ -12,6 +12,9 @@ NOT_UNDONE: tuple[FaultAction, ...] = ("crash-handler", "kill-worker")
 """What nobody but the server itself makes good again."""
 
 OF_THE_NETWORK: tuple[FaultAction, ...] = ("partition", "delay", "loss")
+
+OF_THE_WHOLE_HOST: tuple[FaultAction, ...] = ("kill-host", "freeze-host")
+"""While one is in force nothing else can be done there, or undone."""
 
 
 def fault_contradictions(trial: Trial, _varied: Collection[str]) -> Iterator[Contradiction]:
@@ -64,16 +67,38 @@ def _of_one(trial: Trial, number: int, fault: TimedFault) -> Iterator[Contradict
 
 def _too_early(trial: Trial, number: int, fault: TimedFault) -> Iterator[Contradiction]:
     """A fault of a server on which another one is still in force would meet something else than a server that works."""
-    for other_number, other in enumerate(trial.faults):
-        if other_number == number or other.server != fault.server or not _within(other, fault, other_number < number):
-            continue
-        if other.do in OF_THE_NETWORK and fault.do not in OF_THE_NETWORK:
+    for other_number, other in in_force_before(trial.faults, number):
+        if other.server != fault.server or _beside_the_network(other, fault):
             continue
         yield Contradiction(
             (f"faults.{number}.at", f"faults.{other_number}.lasts", "faults"),
             f"fault {number + 1} of `faults`: fault {other_number + 1} of the same server is still in force then",
             "give that one a shorter `lasts`, or break another server",
         )
+
+
+def in_force_before(faults: Sequence[TimedFault], number: int) -> Iterator[tuple[int, TimedFault]]:
+    """Which others are still in force when one begins, each with its place in the list.
+
+    Args:
+        faults: of a trial.
+        number: the place of the one.
+    """
+    for other_number, other in enumerate(faults):
+        if other_number != number and _within(other, faults[number], other_number < number):
+            yield other_number, other
+
+
+def undone_by_each_other(earlier: TimedFault, later: TimedFault) -> bool:
+    """Whether of two faults in force together, on one host, one makes the other impossible, or impossible to undo."""
+    if {earlier.do, later.do} & set(OF_THE_WHOLE_HOST):
+        return True
+    return earlier.do in OF_THE_NETWORK and later.do in OF_THE_NETWORK
+
+
+def _beside_the_network(earlier: TimedFault, later: TimedFault) -> bool:
+    """Whether a server is broken while its network is: that can be, and can be undone."""
+    return earlier.do in OF_THE_NETWORK and not undone_by_each_other(earlier, later)
 
 
 def _within(earlier: TimedFault, later: TimedFault, stands_before: bool) -> bool:

@@ -5,6 +5,7 @@ host. Whatever can be undone is, at its time, at the trial's end at the latest, 
 """
 
 from harness.timed_faults.leftovers import remove_left_over
+from harness.timed_faults.overlaps import overlaps
 from harness.timed_faults.placing import fault_hosts, fault_targets, hosts_killed, servers_hit
 from harness.timed_faults.preflight import preflight
 from harness.timed_faults.schedule import FaultSchedule
@@ -17,6 +18,7 @@ __all__ = [
     "fault_hosts",
     "fault_targets",
     "hosts_killed",
+    "overlaps",
     "preflight",
     "remove_left_over",
     "run_here",

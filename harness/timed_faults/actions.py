@@ -1,8 +1,9 @@
 """What each kind of fault does, and how it is undone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from harness.errors import HostError
 from harness.faults import Injector, requests_answered
@@ -58,7 +59,7 @@ def action_for(fault: TimedFault, target: FaultTarget, timeout_s: float) -> Acti
         "freeze-server": lambda: Action(_silent(service.freeze), service.thaw),
         "kill-host": lambda: Action(_silent(_powered(target, power.kill)), lambda: _start_host(target)),
         "freeze-host": lambda: Action(_silent(_powered(target, power.freeze)), _powered(target, power.thaw)),
-        "partition": lambda: Action(_silent(lambda: _cut(target)), lambda: _join(target)),
+        "partition": lambda: _partition(target),
     }
     return made[fault.do]()
 
@@ -134,14 +135,37 @@ def _start_host(target: FaultTarget) -> None:
             return
 
 
-def _cut(target: FaultTarget) -> None:
-    for tool, peers in network.by_family(target.peers).items():
-        asked(target, network.restore_command(tool), COMMAND_DEADLINE_S, network.cut(peers))
+def _partition(target: FaultTarget) -> Action:
+    """Have the rules of each tool that knows some of the peers."""
+    peers = network.by_family(target.peers)
+    cut: list[str] = []
+
+    def act() -> None:
+        for tool in peers:
+            cut.append(tool)
+            asked(target, network.restore_command(tool), COMMAND_DEADLINE_S, network.cut(peers[tool]))
+
+    def join(tool: str) -> None:
+        asked(target, network.restore_command(tool), COMMAND_DEADLINE_S, network.joined(peers[tool]))
+        cut.remove(tool)
+
+    return Action(_silent(act), lambda: _each([partial(join, tool) for tool in cut]))
 
 
-def _join(target: FaultTarget) -> None:
-    for tool, peers in network.by_family(target.peers).items():
-        asked(target, network.restore_command(tool), COMMAND_DEADLINE_S, network.joined(peers))
+def _each(undone: Iterable[Callable[[], None]]) -> None:
+    """Undo one after the other; one that fails keeps no other from being tried.
+
+    Raises:
+        HostError: some failed, each with its reason.
+    """
+    troubles = []
+    for undo in undone:
+        try:
+            undo()
+        except HostError as error:
+            troubles.append(str(error))
+    if troubles:
+        raise HostError("; ".join(troubles))
 
 
 def _impair(target: FaultTarget, how: str) -> Action:
@@ -154,10 +178,12 @@ def _impair(target: FaultTarget, how: str) -> Action:
             asked(target, network.BATCH, COMMAND_DEADLINE_S, network.impaired(device, peers, how))
         return ", ".join(touched)
 
+    def restore(device: str) -> None:
+        asked(target, network.restored(device), COMMAND_DEADLINE_S)
+        touched.remove(device)
+
     def undo() -> None:
-        while touched:
-            asked(target, network.restored(touched[-1]), COMMAND_DEADLINE_S)
-            touched.pop()
+        _each([partial(restore, device) for device in reversed(touched)])
 
     return Action(act, undo)
 

@@ -129,6 +129,9 @@ NETEM_TRIES: tuple[tuple[str, ...], ...] = tuple(
 )
 """Whether the kernel has both disciplines: tried in a network namespace of its own, which is gone with the command."""
 
+BATCH_TRIED = ("unshare", "--net", *BATCH)
+"""Whether it has the filters as well: the same for a whole list of changes."""
+
 
 def cutting_tried(tool: str) -> tuple[str, ...]:
     """Whether a table can be changed, and knows comments: tried in a network namespace of its own as well."""

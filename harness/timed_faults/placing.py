@@ -23,16 +23,15 @@ def fault_hosts(placement: Placement, fleet: Fleet) -> list[FaultHost]:
     return [_host(fleet[placed.host], placement, fleet) for placed in placement.servers]
 
 
-def fault_targets(hosts: Sequence[FaultHost], servers: Sequence[Deployed], fleet: Fleet) -> list[FaultTarget]:
+def fault_targets(hosts: Sequence[FaultHost], servers: Sequence[Deployed]) -> list[FaultTarget]:
     """The servers that run, each on its host.
 
     Args:
         hosts: `fault_hosts`.
         servers: in the same order.
-        fleet: every host.
     """
     return [
-        FaultTarget(**vars(host), service=server.service, url=server.url, dial=fleet[host.host].dial)
+        FaultTarget(**vars(host), service=server.service, url=server.url, dial=server.dial)
         for host, server in zip(hosts, servers, strict=True)
     ]
 

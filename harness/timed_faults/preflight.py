@@ -113,6 +113,11 @@ def _no_netem(host: FaultHost) -> str | None:
         done = host.run(words, timeout_s=DEADLINE_S, as_root=True)
         if done.status != 0:
             return _not_root(done) or _missing(done, "tc") or _no_discipline(done, words)
+    batch = network.impaired(network.TRIED, host.peers, network.delay_words(1))
+    done = host.run(network.BATCH_TRIED, timeout_s=DEADLINE_S, stdin=batch, as_root=True)
+    if done.status != 0:
+        said = "; ".join(done.stderr.split("\n")).strip("; ")  # tc ends with the number of the line
+        return f"its kernel does not choose packets by their address ({said}); `modprobe cls_u32`, or use a kernel that has it"
     return None
 
 

@@ -134,14 +134,14 @@ class _Course:
             self._undo()
 
     def _undo(self) -> None:
-        """What has failed may be half done: then it is tried, and no word is lost on what was not there."""
+        """What has failed may be half done, so that is tried, too; where it does not go, something may be left."""
         if self.action.undo is None:
             return
         try:
             self.action.undo()
         except (HarnessError, OSError) as error:
-            if self._done_ns is not None:
-                self.trouble = f"{self.fault.do} of server {self.fault.server} could not be undone: {error}"
+            how = "" if self._done_ns is not None else "failed, may be half done, and "
+            self.trouble = f"{self.fault.do} of server {self.fault.server} {how}could not be undone: {error}"
             return
         self.trouble = None
         self._undone_ns = None if self._done_ns is None else time.monotonic_ns()

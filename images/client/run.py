@@ -62,6 +62,7 @@ class Run:
         self._slots = [Slot(number, self._shared) for number in range(config.connections)]
         self._swept = 0
         self._next_tick_ns: int | None = None
+        self._begun_ns = 0
 
     def _make_load(self) -> Loop:
         config, share, accounts = self._config, self._share, self._accounts
@@ -200,6 +201,7 @@ class Run:
         """Make the load; what that took of the CPU in the window."""
         await self._edge.until(start_ns)
         self._next_tick_ns = start_ns + _TICK_NS
+        self._begun_ns = _clock()
         self._load.begin(self._slots, start_ns, window.end_ns)
         await self._edge.until(window.start_ns)
         before = Use.now()
@@ -241,6 +243,7 @@ class Run:
         report: dict[str, object] = {
             "format": 1,
             "start_ns": start_ns,
+            "begun_ns": self._begun_ns,
             "window_start_ns": window.start_ns,
             "window_end_ns": window.end_ns,
             "connections_opened": self._shared.opened,

@@ -125,7 +125,7 @@ def test_the_load_of_a_killed_controller_ends_with_the_lease_and_that_of_others_
     other = DockerRuntime(here, images, owner).start(SPEC)
     stranger = here.containers.run(images["tiny"].id, entrypoint=["sleep", "60"], detach=True, init=True)
     try:
-        killed = controller("test-killed", lease_s=2.0)
+        killed = controller("test-killed", lease_s=6.0)
         assert load_of(here, "test-killed") == 2
         killed.kill()
         until(lambda: load_of(here, "test-killed") == 0)
@@ -140,9 +140,9 @@ def test_the_load_of_a_killed_controller_ends_with_the_lease_and_that_of_others_
 def test_renewals_keep_the_load_alive(
     here: docker.DockerClient, warden_id: str, images: dict[str, ImageInfo], owner: Owner, name: str
 ) -> None:
-    with hold(here, warden_id, owner, HOST, lease_s=1.0) as held:
+    with hold(here, warden_id, owner, HOST, lease_s=4.0) as held:
         service = DockerRuntime(here, images, owner).start(SPEC)
-        time.sleep(2.5)
+        time.sleep(6.0)
         assert service.running()
         assert held.broken is None
     with pytest.raises(NotFound):
@@ -230,6 +230,35 @@ def test_a_warden_that_was_cleaned_away_is_told(
         here.containers.get(name).remove(force=True)
         until(lambda: "another run has taken the host" in held.trouble)
         assert held.broken is not None
+
+
+def test_a_warden_that_went_with_its_host_is_made_again_and_one_that_was_cleaned_is_not(
+    here: docker.DockerClient, warden_id: str, owner: Owner, name: str
+) -> None:
+    boots = ["first"]
+    with hold(here, warden_id, owner, HOST, boot=lambda: boots[-1]) as held:
+        boots.append("second")
+        here.containers.get(name).remove(force=True)
+        held.see_held()
+        assert here.containers.get(name).status == "running"
+        assert held.broken is None
+        here.containers.get(name).remove(force=True)
+        with pytest.raises(HostError, match=rf"^{HOST}: its warden is gone: another run has taken the host, or it was"):
+            held.see_held()
+
+
+def test_a_host_that_started_anew_and_was_taken_by_another_run_is_not_taken_back(
+    here: docker.DockerClient, warden_id: str, owner: Owner, name: str
+) -> None:
+    boots = ["first"]
+    other = replace(owner, run=f"{owner.run}-other")
+    with hold(here, warden_id, owner, HOST, boot=lambda: boots[-1]) as held:
+        here.containers.get(name).remove(force=True)
+        boots.append("second")
+        with hold(here, warden_id, other, HOST):
+            with pytest.raises(HostError, match=rf"^host {HOST} is held by run {other.run} "):
+                held.see_held()
+            assert here.containers.get(name).labels["ceiling.run"] == other.run
 
 
 def test_an_engine_whose_socket_is_elsewhere_is_told(

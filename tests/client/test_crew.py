@@ -127,7 +127,10 @@ def test_all_start_when_the_start_file_says(tmp_path: Path) -> None:
         half.write_text(json.dumps({"start_ns": start_ns}))
         half.replace(tmp_path / "start.json")
         ended = finish(process, tmp_path)
-    assert checked(ended).start_ns == start_ns
+    report = checked(ended)
+    assert report.start_ns == start_ns
+    assert report.begun_ns is not None
+    assert start_ns <= report.begun_ns < report.window_end_ns
 
 
 def test_no_process_connects_before_it_is_told_and_none_lets_go_before_either(tmp_path: Path) -> None:

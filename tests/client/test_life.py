@@ -50,6 +50,8 @@ def test_it_waits_for_the_start_file_and_starts_when_that_says(tmp_path: Path) -
         ended = finish(process, tmp_path)
     report = checked(ended)
     assert report.start_ns == start_ns
+    assert report.begun_ns is not None
+    assert start_ns <= report.begun_ns < report.window_end_ns
     assert report.ok > 0
 
 

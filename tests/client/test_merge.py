@@ -60,6 +60,7 @@ def a_report(**changes: Any) -> dict[str, Any]:
     return {
         "format": 1,
         "start_ns": 10,
+        "begun_ns": 12,
         "window_start_ns": 20,
         "window_end_ns": 220_000_020,
         **numbers,
@@ -125,6 +126,10 @@ def test_every_field_of_a_report_is_merged_and_the_schema_holds() -> None:
     assert [share.model_dump() for share in report.by_server] == [
         {"connections": 6, "completed_in_window": 9, "failed_in_window": 3, "life_ok": 15}
     ] * 2
+
+
+def test_a_client_has_begun_when_all_of_its_processes_have() -> None:
+    assert merge([a_report(begun_ns=12), a_report(begun_ns=19), a_report(begun_ns=15)])["begun_ns"] == 19
 
 
 def test_what_one_process_does_not_know_nobody_knows() -> None:

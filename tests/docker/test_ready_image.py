@@ -1,9 +1,7 @@
 """`model: {image: …}`: an image that somebody else built, run as it is, from the spec to the report."""
 
-import io
 import os
 import socket
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from harness.stage import Places
 from harness.terminal import Display
 from tests.client.certificates import Authority
 from tests.docker.conftest import ROOT
+from tests.docker.ready import build_ready
 from tests.new.conftest import NAME, run_in
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -29,41 +28,6 @@ title: What does a ready image do?
 repeats: 1
 base:
   load: {connections: 3, warmup: 50 ms, window: 300 ms, timeout: 10 s}
-"""
-SERVER = b"""\
-import os, ssl, sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
-    def do_GET(self):
-        body = " ".join([os.environ.get("SAYS", "nothing"), *sys.argv[1:], str(os.path.exists("/ceiling"))]).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 1024
-
-server = Server(("0.0.0.0", int(os.environ["LISTENS"])), Handler)
-if os.path.exists("/server.pem") and os.environ.get("TLS"):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain("/server.pem", "/server.key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
-"""
-DOCKERFILE = """\
-FROM {base}
-COPY server.py server.pem server.key /
-ENV LISTENS={port}
-ENTRYPOINT ["python3", "/server.py"]
-CMD ["by", "itself"]
 """
 Run = Callable[[str], list[TrialResult]]
 
@@ -89,21 +53,7 @@ def port() -> int:
 def image(client: docker.DockerClient, images: dict[str, ImageInfo], authority: Authority, port: int) -> Iterator[str]:
     """An image with a tag that the harness did not make; its certificate names no address."""
     name = f"ceiling-test/acme-api:{os.getpid()}"
-    certificate, key = authority.certificate("DNS:api.acme.test")
-    files = {
-        "Dockerfile": DOCKERFILE.format(base=images["base"].id, port=port).encode(),
-        "server.py": SERVER,
-        "server.pem": certificate.read_bytes(),
-        "server.key": key.read_bytes(),
-    }
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as archive:
-        for path, data in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o644
-            archive.addfile(entry, io.BytesIO(data))
-    context.seek(0)
-    client.images.build(fileobj=context, custom_context=True, tag=name, rm=True)
+    build_ready(client, images["base"].id, name, authority, port)
     yield name
     client.images.remove(name, force=True)
 

@@ -12,6 +12,7 @@ from harness.runtime.base import make_owner
 from harness.runtime.docker.over_ssh import connect_over
 from harness.runtime.docker.warden import hold
 from harness.spec.inventories import load_inventory
+from tests.fleet.under_way import nothing_is_left
 from tests.run.conftest import ROOT, Command, harness
 from tests.testbed_fixture import Testbed
 
@@ -74,10 +75,7 @@ def test_servers_balancer_and_clients_are_spread_and_every_answer_is_counted(
     assert set(json.loads((run / "environment.json").read_bytes())["hosts"]) == set(
         load_inventory(testbed.inventory).hosts
     )
-    cleaned = harness("clean", testbed.inventory, "--dry-run")
-    assert cleaned.returncode == 0, cleaned.stderr
-    rows = [line.split() for line in cleaned.stdout.splitlines() if line.strip().startswith("host-")]
-    assert [row[1:] for row in rows] == [["0"] * 5] * 3, cleaned.stdout
+    nothing_is_left(harness, testbed)
 
 
 def test_a_host_that_another_run_holds_is_refused_with_who_holds_it(

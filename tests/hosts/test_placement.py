@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 
 from harness.errors import HostError
+from harness.fleet import Site, fleet_of
 from harness.hosts.room import Room
+from harness.hosts.settings import collect_settings
 from harness.placement import Machine, place
 from harness.spec.experiment import Trial
 from harness.spec.inventory import ALL_ROLES, HostRole
+from harness.spec.model import Model
+from harness.stage import Stage
 
 PLENTY = Room(open_files=20_000, ports=28_000, memory_bytes=1 << 40)
 
@@ -112,6 +116,26 @@ def test_loopback_addresses_are_for_a_machine_that_is_alone() -> None:
 def test_what_the_hosts_lack_is_told(asked: dict[str, Any], hosts: list[Machine], words: str) -> None:
     with pytest.raises(HostError, match=words):
         place(trial(**asked), hosts)
+
+
+def test_a_folders_server_that_cannot_be_told_a_port_is_one_to_a_host() -> None:
+    with pytest.raises(
+        HostError, match=r"s1: 2 servers of the model mine would share its port 8080, .* `network: bridge`"
+    ):
+        place(trial(**BALANCED, model="mine"), THREE, own_port=8080)
+    assert len(place(trial(**BALANCED, model="mine", network="bridge"), THREE, own_port=8080).servers) == 3
+    assert len(place(trial(**{**BALANCED, "servers": 2}, model="mine"), THREE, own_port=8080).servers) == 2
+
+
+def test_a_stage_knows_by_the_folders_description_which_server_has_a_port_of_its_own() -> None:
+    described = {"title": "T", "axes": {"connections": "c", "requests": "r"}, "counts": "none", "port": 9000}
+    models = {kind: Model.model_validate({**described, "contract": kind}, strict=False) for kind in ("full", "port")}
+    nothing_runs: Any = None
+    stage = Stage(fleet_of([Site(machine("here"), nothing_runs)]), "", models, {}, collect_settings(), [])
+    several = {"servers": 2, "balancer": "direct"}
+    assert len(stage.place(trial(**several, model="full")).servers) == 2
+    with pytest.raises(HostError, match="here: 2 servers of the model port would share its port 9000"):
+        stage.place(trial(**several, model="port"))
 
 
 @pytest.mark.parametrize("changes", [{"servers": 2}, {"network": "bridge"}], ids=["a host each", "a network each"])

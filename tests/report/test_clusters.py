@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,38 @@ def test_hosts_are_told_with_their_clocks_and_only_where_there_are_any(study_of:
     assert rows[0][1] == "balancer, server, server-1, server-4, server-7"
     assert rows[0][2:6] == ["00000001", "1.5 ms", "90 µs", "1.2 µs"]
     assert section(study_of(Shape()), "hosts") is None
+
+
+def starting(late_ns: list[int | None]) -> dict[str, Any]:
+    """What a record says of two load clients, on the first host and the second."""
+    part = {"processes": 1, "connections": 4, "intended": 9, "ok": 9, "errors": 0, "percentiles_us": {}}
+    return {
+        "client_shares": [
+            {**part, "host": f"host-{number}", "start_late_ns": late} for number, late in enumerate(late_ns, 1)
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "says"),
+    [
+        ([250_000, 1_000_000], "0.93 ms apart"),  # 0.75 ms, and the errors of both clocks
+        ([1_000_000, 250_000], "0.93 ms apart"),
+        ([None, 250_000], None),
+        ([250_000], None),
+    ],
+)
+def test_how_far_apart_load_clients_began_is_told_with_the_clocks_errors(
+    tmp_path: Path, late_ns: list[int | None], says: str | None
+) -> None:
+    run = make_run(tmp_path / "run", cluster(factors={"servers": ("1",)}, repeats=2))
+    for path in run.glob("trials/*/trial.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **starting(late_ns)}))
+    found = section(make_study(run), "hosts")
+    assert found is not None
+    said = " ".join(found.notes[1:])
+    assert (says is None) == (not said)
+    assert says is None or f"Load clients that made a load together began it {says} (median of " in said
 
 
 def priced(folder: Path, inventory: str = INVENTORY) -> Study:

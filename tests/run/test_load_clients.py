@@ -13,6 +13,7 @@ from harness.errors import MeasureError
 from harness.events import Tick
 from harness.hosts.connection import ClockOffset
 from harness.load_clients import LoadClient, LoadClients, Timeline, led
+from harness.merging import merged_clients
 from harness.runtime.base import Service, make_owner
 from harness.runtime.process import ProcessRuntime
 from harness.spec.contract import ClientConfig
@@ -102,6 +103,11 @@ def test_a_client_in_another_clock_is_told_and_read_in_that_clock(runtime: Proce
             together.expect("done", 20.0)
             first, second = together.reports()
     assert first.start_ns == second.start_ns == timeline.start_ns
+    assert first.begun_ns is not None
+    assert second.begun_ns is not None
+    assert first.begun_ns >= timeline.start_ns
+    assert second.begun_ns >= timeline.start_ns
+    assert merged_clients([first, second]).begun_ns == max(first.begun_ns, second.begun_ns)
 
 
 def test_a_client_that_dies_leaves_no_number(runtime: ProcessRuntime, url: str) -> None:

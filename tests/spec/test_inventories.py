@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EXIT_BAD_INPUT, SpecError
-from harness.spec.inventories import cpus, find_inventory, inventory_name, load_inventory
+from harness.spec.cpu_list import cpus
+from harness.spec.inventories import find_inventory, inventory_name, load_inventory
 from harness.spec.inventory import ALL_ROLES
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -40,6 +41,17 @@ BROKEN = [
     ("port too large", ONE + "    port: 70000\n", 6, "`hosts.one.port` is too large"),
     ("quoted port", ONE + '    port: "22"\n', 6, "write it without quotes: `22`"),
     ("data is a name", ONE + "    data: web.example\n", 6, "`data` is `web.example`, not an IP address"),
+    ("data with a scope", ONE + "    data: fe80::1%eth0\n", 6, "`data` is `fe80::1%eth0`, not an IP address; write the IP address that the other hosts reach"),
+    ("data with a rule of a firewall", ONE + '    data: "fe80::1%e0\\n-I INPUT -j ACCEPT"\n', 6, "not an IP address"),
+    ("address with a rule of a firewall", HEAD + '  one: {address: "fe80::1%e0\\n-I INPUT -j ACCEPT"}\n', 4, "no host's address"),
+    ("data of any host", ONE + "    data: 0.0.0.0\n", 6, "the address that stands for any"),
+    ("data of any host in IPv6", ONE + '    data: "::"\n', 6, "the address that stands for any"),
+    ("data of many hosts", ONE + "    data: 224.0.0.7\n", 6, "an address of many hosts"),
+    ("data of many hosts in IPv6", ONE + "    data: ff02::1\n", 6, "an address of many hosts"),
+    ("data of all hosts", ONE + "    data: 255.255.255.255\n", 6, "an address of many hosts"),
+    ("data of a link", ONE + "    data: fe80::1\n", 6, "reached with a scope only"),
+    ("data in another spelling", ONE + "    data: FD00:0::2\n", 6, "not that address's usual spelling; write `fd00::2`"),
+    ("data of IPv4 as IPv6", ONE + '    data: "::ffff:10.0.0.2"\n', 6, "write `10.0.0.2`"),
     ("user with a blank", ONE + "    user: me too\n", 6, "`user` is `me too`, no user's name"),
     ("key that is not there", ONE + "    key: absent\n", 6, "`key` is `absent`, and there is no such file"),
     ("jump with a path", ONE + "    jump: ssh://bastion/x\n", 6, "`jump` is `ssh://bastion/x`, no way to a host"),
@@ -57,6 +69,18 @@ BROKEN = [
     # hosts together
     ("a place twice", TWO + "    address: 192.0.2.1\n    port: 22\n", 7, "`two` has the address and port of `one`"),
     ("data twice", TWO.replace("192.0.2.1\n", "192.0.2.1\n    data: 10.0.0.1\n") + "    address: 192.0.2.2\n    data: 10.0.0.1\n", 9, "`two` has the `data` address of `one`"),
+    ("a place in two spellings", HEAD + "  one: {address: 'fd00::2'}\n  two: {address: 'FD00:0::2'}\n", 5, "`two` has the address and port of `one`"),
+    ("data in two spellings", HEAD + "  one: {address: a, data: 'fd00::2'}\n  two: {address: b, data: 'fd00:0::2'}\n", 5, "`two` has the `data` address of `one`"),
+    ("data that stays with the sender", TWO + "    address: 192.0.2.2\n    data: 127.0.0.1\n", 8, "`data` is `127.0.0.1`, at which each host reaches itself"),
+    ("data that stays with the sender in IPv6", TWO + "    address: 192.0.2.2\n    data: '::1'\n", 8, "at which each host reaches itself"),
+    ("data of another's address", TWO + "    address: 192.0.2.2\n    data: 192.0.2.1\n", 8, "the `data` address of `two` is the `address` of `one`"),
+    ("data of a later one's address", HEAD + "  one: {address: a, data: 192.0.2.2}\n  two: {address: 192.0.2.2, data: 10.0.0.2}\n", 4, "the `data` address of `one` is the `address` of `two`"),
+    ("data of another port's address", HEAD + "  one: {address: a, data: 192.0.2.2}\n  two: {address: 192.0.2.2, port: 2222}\n", 4, "is the `address` of `two`"),
+    # what no command can be given
+    ("NUL in a command", ONE + '    power: {kill: [fence, "x\\0y"]}\n', 6, "has a NUL character in it; remove it"),
+    ("NUL in a file's name", 'known_hosts: "a\\0b"\n' + ONE, 1, "has a NUL character in it"),
+    ("NUL in a label's name", ONE + '    labels: {"a\\0b": c}\n', 6, "the key `'a\\x00b'` has a NUL character in it"),
+    ("a command of nothing", ONE + '    power:\n      kill: [""]\n', 7, "`power.kill` is a command without a program"),
     ("no server", ONE + "    roles: [client]\n", 3, "no host has the role `server`"),
     ("no client", ONE + "    roles: [server, balancer]\n", 3, "no host has the role `client`"),
 ]  # fmt: skip
@@ -84,6 +108,42 @@ def test_all_mistakes_are_told_in_one_go(tmp_path: Path) -> None:
     lines = [int(re.findall(r":(\d+): ", told)[0]) for told in error.value.problems]
     assert lines == sorted(lines)
     assert set(lines) == {4, 5, 6}
+
+
+def test_a_value_that_cannot_be_read_hides_no_other_mistake_of_its_host(tmp_path: Path) -> None:
+    text = HEAD + "  one:\n    port: 0\n    user: me too\n    data: 224.0.0.1\n  two:\n    data: 224.0.0.2\n  t!: [x]\n"
+    with pytest.raises(SpecError) as error:
+        load_inventory(written(tmp_path, text))
+    told = [re.sub(r"^.*?:(\d+): ([^;]*);.*$", r"\1 \2", line) for line in error.value.problems]
+    assert told == [
+        "4 `address` is missing in `hosts.one`",
+        "5 `hosts.one.port` is too small (`0`)",
+        "6 `user` is `me too`, no user's name",
+        "7 `data` is `224.0.0.1`, an address of many hosts",
+        "8 `address` is missing in `hosts.two`",
+        "9 `data` is `224.0.0.2`, an address of many hosts",
+        "10 `hosts.t!` is a list, not a mapping",
+        "10 `t!` is no host's name",
+    ]
+
+
+def test_what_cannot_be_read_makes_no_mistakes_of_its_own(tmp_path: Path) -> None:
+    text = HEAD + "  one: {address: a, port: x}\n  two: {address: a, port: y}\n  three: {roles: 7}\n  four: [b]\n"
+    with pytest.raises(SpecError) as error:
+        load_inventory(written(tmp_path, text))
+    assert len(error.value.problems) == 5  # two ports, an address, roles, a list
+
+
+def test_an_address_at_which_a_router_forwards_to_another_host_is_the_routers_own(tmp_path: Path) -> None:
+    text = (
+        HEAD
+        + "  router: {address: 10.0.0.1, data: 192.0.2.1}\n  two: {address: 192.0.2.1, port: 2222, data: 10.0.0.2}\n"
+    )
+    assert load_inventory(written(tmp_path, text)).hosts["router"].data == "192.0.2.1"
+
+
+def test_one_host_alone_may_have_a_data_address_that_stays_with_it(tmp_path: Path) -> None:
+    assert load_inventory(written(tmp_path, ONE + "    data: 127.0.0.2\n")).hosts["one"].data == "127.0.0.2"
 
 
 def test_hosts_that_say_little_are_for_everything(tmp_path: Path) -> None:

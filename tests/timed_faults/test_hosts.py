@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from harness import store
-from harness.images import connect
+from harness.errors import HostError
+from harness.hosts.remote import boot_id
+from harness.hosts.ssh import connect_all
+from harness.images import Engine, connect, ensure_everywhere
 from harness.result import TrialResult
-from tests.run.conftest import Command
+from harness.runtime.base import make_owner
+from harness.runtime.docker.over_ssh import connect_over
+from harness.runtime.docker.warden import NAME, hold
+from harness.spec.inventories import load_inventory
+from tests.run.conftest import ROOT, Command
 from tests.run.conftest import harness as harness  # noqa: PLC0414 - a fixture
 from tests.testbed_fixture import Testbed
 
@@ -75,6 +82,104 @@ def assert_noticed(trial: TrialResult) -> None:
     assert events[:1] == [("server-2", "down")], events
     if fault.do != "kill-host":  # its server is not started again with it
         assert ("server-2", "up") in events
+
+
+WORKERS = """\
+version: 1
+title: What does a fault of one worker take with it?
+base:
+  model: prefork
+  options: {workers: 4}
+  servers: 2
+  balancer: haproxy-tcp
+  load: {kind: open, rate: 50/s, connections: 4, lifetime: per-request, warmup: 200 ms, window: 3 s, timeout: 500 ms}
+factors:
+  faults:
+    - {label: crash, set: {faults: [{at: 1 s, do: crash-handler, server: 2}]}}
+    - {label: kill, set: {faults: [{at: 1 s, do: kill-worker, server: 2}]}}
+    - {label: freeze, set: {faults: [{at: 1 s, do: freeze-worker, server: 2, lasts: 1 s}]}}
+repeats: 1
+canary: false
+"""
+
+
+def test_one_worker_of_a_server_on_another_host_is_crashed_killed_or_frozen(
+    testbed: Testbed, harness: Command, tmp_path: Path
+) -> None:
+    spec = tmp_path / "workers.yaml"
+    spec.write_text(WORKERS)
+    done = harness("run", spec, "--hosts", testbed.inventory, "--results", tmp_path / "results", timeout_s=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = {
+        trial.factors["faults"]: trial for trial in store.read_trials(tmp_path / "results" / "workers" / "latest")
+    }
+    assert set(trials) == {"crash", "kill", "freeze"}
+    for label, trial in trials.items():
+        assert trial.state not in ("failed", "void"), (label, trial.reason)
+        (fault,) = trial.faults
+        assert fault.outcome == "done", (label, fault.detail)
+        assert "server-2" in trial.hosts[fault.host].services
+        assert (fault.undone_ns is not None) is (label == "freeze")
+        # The main process replaces a worker that is gone, and reports it; the other server has nothing to do with it.
+        assert trial.servers["server-1"].forks == 4, label
+        assert trial.servers["server-2"].forks == (4 if label == "freeze" else 5), label
+
+
+def test_a_host_that_was_killed_is_held_again_when_it_is_back_and_before_that_by_nobody_else(
+    testbed: Testbed, tmp_path: Path
+) -> None:
+    inventory = load_inventory(testbed.inventory)
+    connections = connect_all(inventory, testbed.inventory.parent)
+    name, container = "host-3", testbed.containers[2]
+    connection, here = connections[name], connect()
+    client = connect_over(connection.transport, name)
+    engines = {"local": Engine.of("local", here, own=True), name: Engine.of(name, client)}
+    image = ensure_everywhere(engines, ROOT / "images", ["warden"], [], tmp_path, print)[name]["warden"].id
+    machine: Any = here.containers.get(container)
+    try:
+        with hold(
+            client, image, make_owner("test"), name, lease_s=60, patience_s=60, boot=lambda: boot_id(connection)
+        ) as held:
+            for lost in (False, True):  # whether its warden goes with it
+                if lost:
+                    assert machine.exec_run(["docker", "rm", "--force", NAME]).exit_code == 0
+                machine.kill()
+                machine.start()
+                held.see_held()
+                assert client.containers.get(NAME).status == "running"
+                with pytest.raises(HostError, match=r"^host host-3 is held by run test "):
+                    hold(client, image, make_owner("other"), name)
+    finally:
+        client.close()
+        for each in connections.values():
+            each.close()
+        testbed.restore()
+        here.close()
+
+
+MEETING = """\
+version: 1
+title: What do two faults at once cost?
+base:
+  model: reactor
+  servers: 3  # on two hosts
+  balancer: haproxy-tcp
+  load: {connections: 4, warmup: 200 ms, window: 2 s}
+  faults: [{at: 1 s, do: partition, server: 1}, {at: 1 s, do: partition, server: 2}, {at: 1 s, do: partition, server: 3}]
+repeats: 1
+"""
+
+
+def test_faults_that_meet_on_one_host_are_refused_before_anything_runs(
+    testbed: Testbed, harness: Command, tmp_path: Path
+) -> None:
+    spec, results = tmp_path / "hosts.yaml", tmp_path / "results"
+    spec.write_text(MEETING)
+    done = harness("run", spec, "--hosts", testbed.inventory, "--results", results, timeout_s=200)
+    assert done.returncode == 3, done.stdout + done.stderr
+    told = r"faults: host-\d: fault \d of `faults`, `partition` of server \d, comes while fault \d, `partition` of server \d,"
+    assert re.search(told, done.stderr), done.stderr
+    assert not results.exists()
 
 
 DELAYED = """\

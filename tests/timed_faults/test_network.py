@@ -83,6 +83,26 @@ def test_amounts_in_the_words_of_netem(words: str, said: str) -> None:
     assert words == said
 
 
+def test_tc_understands_every_line_and_the_kernel_s_filters_take_the_peers() -> None:
+    """Where this kernel lacks a discipline, the filters are hung on another one, and tc's own parser is all that reads netem's words."""
+    lines = network.impaired(
+        "lo", [*PEERS[:1], "fd00::7"], f"{network.delay_words(1)} {network.loss_words(0.5)}"
+    ).decode()
+    prio, netem, *filters = lines.splitlines()
+    script = """
+        for line in "$1" "$2"; do echo "$line" | tc -batch - 2>&1 || true; done
+        tc qdisc del dev lo root 2> /dev/null || true
+        tc qdisc add dev lo root handle ce11: htb
+        tc -batch -
+        tc filter show dev lo
+    """
+    told = in_a_namespace(script, prio, netem, stdin="\n".join(filters).encode())
+    refused = {line for line in told.splitlines() if line.startswith(("Error", "What", "Unknown", "Illegal"))}
+    assert refused <= {"Error: Specified qdisc kind is unknown.", "Error: Failed to find specified qdisc."}, told
+    assert told.count("flowid ce11:4") == 2
+    assert "match 0a000007/ffffffff at 16" in told  # the destination of IPv4
+
+
 @pytest.mark.parametrize(
     ("route", "device"),
     [

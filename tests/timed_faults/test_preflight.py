@@ -120,3 +120,15 @@ def test_a_host_that_cannot_be_asked_is_told_in_the_same_way() -> None:
 
     with pytest.raises(HostError, match=r"^faults: a: `kill-worker`: a: no route to host$"):
         preflight([(fault("kill-worker"), host(run=lost))])
+
+
+def test_a_kernel_without_the_filters_is_told_apart_from_one_without_netem() -> None:
+    def run(argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"", as_root: bool = False) -> Done:
+        if b"u32 match ip dst 10.0.0.7" in stdin:
+            return Done(1, "", "Error: Failed to load TC action module.\nCommand failed -:3\n")
+        return Done(0, "10.0.0.1 50000 22\n", "")
+
+    with pytest.raises(
+        HostError, match=r"^faults: a: `delay`: its kernel does not choose packets .*Failed to load.*`modprobe cls_u32`"
+    ):
+        preflight([(fault(at="1 s", **DELAY), host(run=run))])

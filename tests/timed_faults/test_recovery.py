@@ -152,6 +152,19 @@ def test_each_of_several_faults_has_its_own_time_up_to_the_next() -> None:
     assert values["missed_answers"] == RATE
 
 
+def test_what_the_balancer_says_after_the_next_fault_of_that_host_is_of_that_one() -> None:
+    faults = (report(2.0, do="freeze-worker"), report(4.0))
+    first, second = recoveries(trial(faults=faults, events=(event(4.3),)))
+    assert (first.balancer_s, first.detect_s) == (None, None)
+    assert second.detect_s == pytest.approx(0.3)
+
+
+def test_of_faults_of_two_hosts_at_once_the_balancer_s_word_on_each_server_counts() -> None:
+    faults = (report(2.0, do="partition", host="a", server=1), report(2.01, do="partition", host="b"))
+    found = recoveries(trial(faults=faults, events=(event(2.3, server="server-1"), event(2.4))))
+    assert [one.balancer_s for one in found] == [pytest.approx(0.3), pytest.approx(0.39)]
+
+
 def test_a_fault_that_follows_too_soon_leaves_the_first_without_a_recovery() -> None:
     faults = (report(2.0), report(2.5, do="freeze-server", server=1))
     found = recoveries(trial(faults=faults))

@@ -27,6 +27,8 @@ BROKEN = [
     ("one that never ends", HEAD + "  faults:\n    - {at: 2 s, do: kill-server}\n    - {at: 1 s, do: freeze-server}\n", 5, "fault 1 of `faults`: fault 2 of the same server"),
     ("two at once", HEAD + "  faults:\n    - {at: 1 s, do: kill-server}\n    - {at: 1 s, do: freeze-server}\n", 6, "fault 2 of `faults`: fault 1 of the same server"),
     ("two of the network", HEAD + "  faults:\n    - {at: 1 s, do: partition}\n    - {at: 2 s, do: loss, share: 0.1}\n", 6, "fault 1 of the same server is still in force"),
+    ("host frozen while it is cut off", HEAD + "  faults:\n    - {at: 1 s, do: partition, lasts: 2 s}\n    - {at: 2 s, do: freeze-host, lasts: 2 s}\n", 6, "fault 2 of `faults`: fault 1 of the same server is still in force then"),
+    ("cut off while it is dead", HEAD + "  faults:\n    - {at: 2 s, do: partition}\n    - {at: 1 s, do: kill-host, lasts: 2 s}\n", 5, "fault 1 of `faults`: fault 2 of the same server is still in force then"),
     ("two kinds of request for a fault", HEAD + "  handler: {fault: leak}\n  faults:\n    - {at: 1 s, do: crash-handler}\n", 6, "`handler.fault` is another"),
     ("every request a crash", HEAD + "  request: {path: /-/fault}\n  faults: [{at: 1 s, do: crash-handler}]\n", 4, "every request would set the fault off"),
     ("no worker to spare", HEAD + "  model: prefork\n  options: {workers: 1}\n  faults: [{at: 1 s, do: crash-handler}]\n", 5, "has one worker here"),

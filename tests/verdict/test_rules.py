@@ -279,6 +279,21 @@ def test_the_send_lag_is_shown_with_its_tail() -> None:
     assert "p99 of the send lag is 200 us, p99.9 2,999 us" in check.detail
 
 
+@pytest.mark.parametrize(("waited_ns", "told"), [(300_000_000, True), (0, False)])
+def test_a_late_client_whose_requests_waited_for_connections_is_told_to_take_more(waited_ns: int, told: bool) -> None:
+    late, service = 5_000_000, 1_000_000
+    histograms = {
+        "send_lag": {index_of(late): 2_000},
+        "service": {index_of(service): 2_000},
+        "response": {index_of(service + late + waited_ns): 2_000},
+    }
+    client = client_report(schedule=2_000, intended=2_000, histograms=histograms)
+    _, verdict, state, _ = judge(evidence(trial=OPEN, client=client))
+    assert (verdict.limited_by, state) == ("client lag", "invalid")
+    assert ("requests waited 300 ms for a free connection on average" in verdict.evidence) is told
+    assert ("more `load.connections` than" in verdict.evidence) is told
+
+
 @pytest.mark.parametrize(("searched", "state"), [(False, "invalid"), (True, "marked")])
 def test_a_late_client_voids_a_trial_but_no_search_that_it_did_not_decide(searched: bool, state: str) -> None:
     late = {"send_lag": {index_of(5_000_000): 2_000}, "response": {index_of(6_000_000): 2_000}}

@@ -13,7 +13,7 @@ from harness.judging.checks.placement import apart, quiet
 from harness.judging.evidence import Sharing
 from harness.measure import Job, Take
 from harness.placement import Machine, place
-from harness.raw import ClientReport, ProbeReport, Sample
+from harness.raw import ClientReport, NetworkLook, ProbeReport, Sample
 from harness.readings import cpu_share
 from harness.runtime.base import make_owner
 from harness.runtime.process import ProcessRuntime
@@ -67,6 +67,15 @@ def probe(host: str, busy: dict[str, float], services: dict[str, float]) -> Prob
         samples={},
         edges={name: (sample(start_ns, 0.0), sample(end_ns, used_s)) for name, used_s in services.items()},
         host=({"at_ns": start_ns, **sides}, {"at_ns": end_ns, **ends}),
+    )
+
+
+def drops(at: ClockOffset, dropped: int) -> tuple[NetworkLook, ...]:
+    """Of a namespace in which so many connections were dropped in the window."""
+    none = {name: 0 for name, field in NetworkLook.model_fields.items() if field.is_required()}
+    ends = ((START_NS, 100), (END_NS, 100 + dropped))
+    return tuple(
+        NetworkLook(**{**none, "at_ns": at.on_host(edge_ns), "listen_drops": count}) for edge_ns, count in ends
     )
 
 
@@ -177,10 +186,12 @@ def test_counts_that_one_server_did_not_leave_are_not_taken_for_all(tmp_path: Pa
 
 
 def test_each_clients_part_is_kept_where_there_are_several(tmp_path: Path) -> None:
-    brought = take(shares=[share(), share(errors={"reset": 2, "timeout": 1})])
+    late = share(errors={"reset": 2, "timeout": 1}, begun_ns=share().start_ns + 3_000)
+    brought = take(shares=[share(), late])
     first, second = client_shares(job(tmp_path), brought)
     assert (first.host, first.connections, second.host, second.connections) == ("c1", 5, "c2", 5)
-    assert (first.errors, second.errors, second.start_late_ns) == (0, 3, 0)
+    assert (first.errors, second.errors) == (0, 3)
+    assert (first.start_late_ns, second.start_late_ns) == (None, 3_000)  # the first is a report of before
     assert first.percentiles_us["p50"] == first.percentiles_us["p99"] is not None
     assert client_shares(job(tmp_path), take(shares=[share()])) == ()
 
@@ -226,3 +237,15 @@ def test_equal_numbers_of_cpus_on_machines_of_their_own_are_not_the_same_cpu(tmp
     made = evidence_of(replace(placed, fleet=one), brought, None, *looked_at(placed, brought))
     assert apart(made).passed is False
     assert made.sharing.client_and_balancer
+
+
+def test_drops_of_a_server_that_was_not_the_busiest_are_seen(tmp_path: Path) -> None:
+    """Servers 1 and 3 dropped connections on s1, and the CPUs of s2 were busier."""
+    placed, brought = job(tmp_path), take()
+    brought.probes["s1"] = brought.probes["s1"].model_copy(
+        update={"network": {name: drops(clock("s1"), 7) for name in ("server-1", "server-3")}}
+    )
+    brought.probes["s2"] = brought.probes["s2"].model_copy(update={"network": {"server-2": drops(clock("s2"), 2)}})
+    made = evidence_of(placed, brought, None, *looked_at(placed, brought))
+    assert made.network is not None
+    assert made.network.listen_drops == 7 + 2  # servers of one host have its namespace in common

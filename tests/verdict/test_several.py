@@ -21,8 +21,11 @@ def trial(**changes: Any) -> Trial:
     return Trial.model_validate({"load": LOAD, "servers": 2, "balancer": "haproxy-tcp", **changes})
 
 
-def balancer(queued: tuple[int, int] = (0, 0), held: int = 10, **changes: Any) -> BalancerReport:
-    counters: dict[str, Any] = {"connections": 10, "connections_now": held, "queued_now": 0, "servers": ()}
+def balancer(
+    queued: tuple[int, int] = (0, 0), held: int = 10, most: int | None = None, **changes: Any
+) -> BalancerReport:
+    counters: dict[str, Any] = {"connections": 10, "connections_now": held, "connections_most": most, "queued_now": 0}
+    counters["servers"] = ()
     marks = [{**counters, "at_ns": at, "queued_now": waiting} for at, waiting in enumerate(queued, start=1)]
     fields = {**counters, "at_ns": 3, "version": "3", "started_ns": 0, "checks_most": 20, "connections_limit": 74}
     return BalancerReport.model_validate({**fields, "marks": tuple(marks), **changes})
@@ -42,7 +45,8 @@ def own_core(busy: float) -> dict[str, CoreLoad]:
         ("balancer", "balancer CPU 95% of its cores", {"balancer_usage": usage(1.9), "cores": own_core(0.95)}),
         # On the client's core: together they used it up, and the balancer had more of it.
         ("balancer", "the balancer had no core of its own", {"balancer_usage": usage(1.5), "sharing": BESIDE}),
-        ("balancer", "held 74 connections, of the 74 that it may", {"balancer": balancer(held=74)}),
+        ("balancer", "held 74 connections at its most, of the 74 that it may", {"balancer": balancer(held=74)}),
+        ("balancer", "held 74 connections at its most, of the 74 that it may", {"balancer": balancer(most=74)}),
         (
             "balancer",
             "3 and 5 requests waited in the balancer",

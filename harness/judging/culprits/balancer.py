@@ -17,10 +17,11 @@ def limit(evidence: Evidence) -> str | None:
     balancer = evidence.balancer
     if balancer is None or evidence.held_back:
         return None
-    most = max((mark.connections_now for mark in balancer.marks), default=0)
+    # A limit that was met between the edges kept clients waiting as well.
+    most = max((mark.connections_most or mark.connections_now for mark in balancer.marks), default=0)
     if most >= balancer.connections_limit:
         return (
-            f"the balancer held {most:,} connections, of the {balancer.connections_limit:,} that it may;"
+            f"the balancer held {most:,} connections at its most, of the {balancer.connections_limit:,} that it may;"
             f" {cpu_of_both(evidence)}"
         )
     waiting, per_server = [mark.queued_now for mark in balancer.marks], evidence.trial.balancing.per_server

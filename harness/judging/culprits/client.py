@@ -1,5 +1,6 @@
 """What the server is measured with: the load client, and the backend where there is one."""
 
+from harness.histogram import mean
 from harness.judging.beside import backend_busy, backend_saturated
 from harness.judging.culprits.words import cpu_of_both
 from harness.judging.evidence import BUSY, SEND_LAG_GATE_US, Evidence
@@ -49,4 +50,26 @@ def lag(evidence: Evidence) -> str | None:
     lag_us = evidence.send_lag_us(99)
     if lag_us is None or lag_us <= SEND_LAG_GATE_US:
         return None
-    return f"p99 of the send lag is {lag_us:,.0f} us, the gate {SEND_LAG_GATE_US:,.0f} us; {cpu_of_both(evidence)}"
+    said = f"p99 of the send lag is {lag_us:,.0f} us, the gate {SEND_LAG_GATE_US:,.0f} us; {cpu_of_both(evidence)}"
+    return "; ".join(filter(None, (said, _too_few_connections(evidence))))
+
+
+def _too_few_connections(evidence: Evidence) -> str | None:
+    """That requests waited for a free connection, where they did.
+
+    The wait is the server's doing, and no lag. But when it answers again, all that has gathered is due at the same moment: a client
+    that sends one after the other is then late by its own work.
+    """
+    histograms = evidence.client.histograms
+    response, service, lag = (mean(histograms.get(name, {})) for name in ("response", "service", "send_lag"))
+    if response is None or service is None or lag is None:
+        return None
+    opening = mean(histograms.get("connect", {})) if evidence.trial.load.lifetime == "per-request" else None
+    waited_us = (response - service - lag - (opening or 0.0)) / 1e3
+    if waited_us < SEND_LAG_GATE_US:
+        return None
+    return (
+        f"requests waited {waited_us / 1e3:,.0f} ms for a free connection on average, and what has gathered is sent one after"
+        f" the other when the server answers again: more `load.connections` than {evidence.trial.load.connections:,}, or a"
+        f" shorter `load.timeout`, let each be sent at its time"
+    )

@@ -1,7 +1,6 @@
 """A channel of an SSH connection that ends at the Docker engine of the host, as a socket for `http.client`."""
 
 import contextlib
-import io
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 from paramiko import Channel, ChannelException, SSHException, Transport
 
 from harness.errors import RuntimeUnavailable
+from harness.hosts.reading import Incoming, Readable
 from harness.runtime.docker.liveness import ANSWER_S, LIVENESS, SILENCE_S
 from harness.runtime.docker.patience import WayLost
 from harness.runtime.docker.refusal import refusal
@@ -71,21 +71,19 @@ class Road:
             time.sleep(NEXT_TRY_S)
 
 
-class EngineSocket:
-    """A channel that behaves as a connected socket. It stays open until its readers are closed, too.
+class EngineSocket(Readable):
+    """A channel that behaves as a connected socket. It stays open until its readers are closed, too."""
 
-    `http.client` closes its socket as soon as it knows that an answer is the last one, and reads the body after that.
-    """
+    buffer_bytes = BUFFER_BYTES
 
     def __init__(self, road: Road, channel: Channel, timeout_s: float | None, *, by_command: bool) -> None:
+        super().__init__()
         self._road = road
         self._channel = channel
         self._transport = channel.get_transport()
         self._timeout_s = timeout_s
         self._by_command = by_command
         self._heard = False
-        self._readers = 0
-        self._closed = False
 
     @property
     def connected(self) -> bool:
@@ -187,56 +185,28 @@ class EngineSocket:
                 said += piece
         return self._channel.exit_status, said.decode(errors="replace")
 
-    def makefile(self, *_: object, **__: object) -> io.BufferedReader:
-        """A buffered reader of what comes."""
-        self._readers += 1
-        return io.BufferedReader(Incoming(self), BUFFER_BYTES)
-
-    def reader_closed(self) -> None:
-        """A reader has gone: the last one takes a closed socket with it."""
-        self._readers -= 1
-        self._close_if_unused()
-
-    def close(self) -> None:
-        """Close it, once its readers are closed."""
-        self._closed = True
-        self._close_if_unused()
+    def _incoming(self) -> Incoming:
+        return _EngineIncoming(self)
 
     def shutdown(self, how: int) -> None:
         """Take nothing more, or send nothing more."""
         with contextlib.suppress(SSHException, OSError, EOFError), LIVENESS.bounded(self._transport, ANSWER_S):
             self._channel.shutdown(how)
 
-    def _close_if_unused(self) -> None:
-        if self._closed and self._readers <= 0:
-            with contextlib.suppress(SSHException, OSError, EOFError), LIVENESS.bounded(self._transport, ANSWER_S):
-                self._channel.close()
+    def _let_go(self) -> None:
+        with contextlib.suppress(SSHException, OSError, EOFError), LIVENESS.bounded(self._transport, ANSWER_S):
+            self._channel.close()
 
 
-class Incoming(io.RawIOBase):
+class _EngineIncoming(Incoming):
     """What comes from the engine; and, for the SDK, which looks for it here, the socket."""
 
     def __init__(self, socket: EngineSocket) -> None:
-        self._socket = socket
+        super().__init__(socket)
         self.settimeout, self.gettimeout = socket.settimeout, socket.gettimeout
         self.recv, self.sendall = socket.recv, socket.sendall
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
+        self._socket = socket
 
     def fileno(self) -> int:
         """Of the channel."""
         return self._socket.fileno()
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
-        """Read what has come."""
-        piece = self._socket.recv(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def close(self) -> None:
-        """Close it, and the socket with its last reader."""
-        if not self.closed:
-            super().close()
-            self._socket.reader_closed()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import TypeVar
 
@@ -33,6 +33,28 @@ FAILURES = (DockerException, RuntimeUnavailable, *LOST)
 """Whatever a call of an engine may raise."""
 
 
+@dataclass
+class Absence:
+    """Since when an engine has been out of reach, as whoever asks it has found: all of them share one patience.
+
+    Else a host that is gone would cost a trial as many patiences as there are services to be read and removed.
+    """
+
+    since: float | None = None
+    newest: float = 0.0
+
+    def seen(self, now: float, forgotten_s: float) -> float:
+        """Take note of a loss; when the first of this absence was. One not heard of for so long is over."""
+        if self.since is None or now - self.newest > forgotten_s:
+            self.since = now
+        self.newest = now
+        return self.since
+
+    def over(self) -> None:
+        """The engine has answered."""
+        self.since = None
+
+
 @dataclass(frozen=True)
 class Reach:
     """Where an engine is."""
@@ -40,9 +62,12 @@ class Reach:
     host: str | None = None  # its name in the inventory; None: it is this host's
     address: str = "127.0.0.1"  # at which services in its host's network are reached
     patience_s: float = 0.0  # how long it may be out of reach; 0 where no way can be lost
+    absence: Absence = field(default_factory=Absence, compare=False, repr=False)
 
     def again(self, act: Callable[[], T]) -> T:
         """Do what may be done twice, and again after the way was lost, until patience is over.
+
+        An engine of which that is known already is asked once.
 
         Raises:
             APIError: the engine said so; once is enough.
@@ -51,14 +76,19 @@ class Reach:
         until, pause_s = None, FIRST_PAUSE_S
         while True:
             try:
-                return act()
+                done = act()
             except APIError:
+                self.absence.over()
                 raise
             except LOST:
                 now = time.monotonic()
-                until = now + self.patience_s if until is None else until
+                since = self.absence.seen(now, self.patience_s)
+                until = since + self.patience_s if until is None else until
                 if now >= until:
                     raise
+            else:
+                self.absence.over()
+                return done
             time.sleep(min(pause_s, until - now))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

@@ -4,7 +4,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +33,7 @@ ANSWER_S = 10.0
 AGAIN_S = 1.0  # after a renewal that failed
 RELEASE_S = 5.0  # of patience: a host that is away frees itself when the lease is over
 TAKEOVERS = 3  # of a name that others want, too
+GONE = "its warden is gone: another run has taken the host, or it was cleaned"
 
 
 def hold(
@@ -46,6 +47,7 @@ def hold(
     cores: Sequence[int] = (),
     patience_s: float = 0.0,
     socket: str = SOCKET,
+    boot: Callable[[], str] | None = None,
 ) -> "Warden":
     """Hold a host for a run, and keep holding it: the lease is renewed by a thread until `release`.
 
@@ -61,6 +63,8 @@ def hold(
         cores: CPUs to stay on, away from what is measured; none: any.
         patience_s: how long the way to the engine may be lost before that is an error.
         socket: the engine's, as the engine itself sees it.
+        boot: what differs after every start of the host: of one that has lost its warden with it another is made. Where it
+            still is the same, somebody has removed the warden; so it is where nobody can tell.
 
     Raises:
         HostError: another run holds it: which, whose, and since when.
@@ -69,28 +73,43 @@ def hold(
     name = NAME if exclusive else re.sub(r"[^A-Za-z0-9_.-]", "-", f"{NAME}-{owner.run}-{owner.pid}")
     reach = Reach(host, patience_s=patience_s)
     config = {"format": 1, "labels": owner.labels(), "lease_s": lease_s, "socket": SOCKET_INSIDE}
-    try:
+
+    def take() -> Container:
         container = _claim(client, image_id, _settings(name, owner, cores, socket), owner, reach)
         reach.again(lambda: container.put_archive("/", initial_files(config)))
         start_once(container, reach)
+        return container
+
+    try:
+        return Warden(client, take, reach, lease_s, boot)
     except FAILURES as error:
         if isinstance(error, HostError | RuntimeUnavailable):
             raise
         raise RuntimeUnavailable(f"{host}: its warden does not start: {reason(error)}") from None
-    return Warden(client, container, reach, lease_s)
 
 
 class Warden:
     """A host that is held. `release` it, or use it as a context."""
 
-    def __init__(self, client: docker.DockerClient, container: Container, reach: Reach, lease_s: float) -> None:
-        """Begin to renew the lease.
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        take: Callable[[], Container],
+        reach: Reach,
+        lease_s: float,
+        boot: Callable[[], str] | None,
+    ) -> None:
+        """Take the host, and begin to renew the lease; the arguments are those of `hold`.
 
         Raises:
             RuntimeUnavailable: the warden does not answer.
+            Exception: one of `FAILURES`: the host is not to be had.
         """
         self._client = client
-        self._container = container
+        self._take = take
+        self._boot = boot or (lambda: "")
+        self._taken_in = self._boot()
+        self._container = take()
         self._reach = reach
         self._every_s = lease_s / RENEWALS_A_LEASE
         self._number = 0
@@ -122,7 +141,7 @@ class Warden:
         return self._trouble
 
     def renew(self) -> None:
-        """Let the lease begin anew, now. A warden that has ended is started again: its engine may have been.
+        """Let the lease begin anew, now. A warden that has ended is started again, and one that went with its host made again.
 
         Raises:
             NotFound: it is gone: somebody else has taken the host, or cleaned it.
@@ -142,6 +161,26 @@ class Warden:
                 raise
             self._held, self._renewed, self._trouble = True, time.monotonic(), ""
 
+    def see_held(self) -> None:
+        """See that the host is held now: after it was away, say. Takes it again where it has to.
+
+        Raises:
+            HostError: it is not held any more, and why.
+        """
+        with contextlib.suppress(
+            *FAILURES, ValueError
+        ):  # of a conversation that ended with the host: the next begins anew
+            self.renew()
+            return
+        try:
+            self._reach.again(self.renew)
+        except NotFound:
+            raise HostError(f"{self._reach.host}: {GONE}") from None
+        except HostError:
+            raise
+        except (*FAILURES, ValueError) as error:
+            raise HostError(f"{self._reach.host}: its warden does not answer: {reason(error)}") from None
+
     def release(self) -> None:
         """Let go of the host. One that cannot be reached frees itself when the lease is over."""
         self._released.set()
@@ -159,11 +198,18 @@ class Warden:
         self.release()
 
     def _attach(self) -> Attached:
-        self._container.reload()
+        try:
+            self._container.reload()
+        except NotFound:
+            boot = self._boot()
+            if boot == self._taken_in:
+                raise
+            self._container, self._taken_in = self._take(), boot
         if self._container.status != "running":
             if not self._held:
                 raise RuntimeUnavailable("it ended at once")
             self._container.start()
+            self._taken_in = self._boot()
         return Attached(self._client, str(self._container.id))
 
     def _keep_renewing(self) -> None:
@@ -171,8 +217,7 @@ class Warden:
             try:
                 self.renew()
             except NotFound:
-                self._trouble = "its warden is gone: another run has taken the host, or it was cleaned"
-                return
+                self._trouble = GONE  # until the host starts anew
             except (*FAILURES, ValueError):
                 continue  # told by `broken`
 

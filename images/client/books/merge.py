@@ -61,6 +61,11 @@ def _sum_if_known(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a number, or 
     return None if any(value is None for value in values) else sum(values)
 
 
+def _last_if_known(values: Sequence[Any]) -> Any:  # noqa: ANN401 - a time, or None
+    """The latest of all."""
+    return None if any(value is None for value in values) else max(values)
+
+
 def _by_name(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """Counts by kind."""
     total: dict[str, int] = {}
@@ -114,6 +119,7 @@ _SERVER = _record(dict.fromkeys(("connections", "completed_in_window", "failed_i
 
 _REPORT: Mapping[str, _Merge] = {
     **dict.fromkeys(("format", "start_ns", "window_start_ns", "window_end_ns"), _same),
+    "begun_ns": _last_if_known,
     **dict.fromkeys(
         (
             "intended",
