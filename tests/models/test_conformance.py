@@ -41,9 +41,17 @@ def combined(name: str) -> Iterator[tuple[str, ...]]:
 
 
 def cases(*, docker: bool) -> list[object]:
-    """Every variant of every model that this runtime can start, by a readable id."""
+    """Every variant of every model that this runtime can start, by a readable id.
+
+    Servers that people run are kept to the contract by a launcher, and wait out many a timeout of their own: minutes, a soak.
+    """
     return [
-        pytest.param(name, words, id=f"{name}-{'-'.join(words) or 'default'}")
+        pytest.param(
+            name,
+            words,
+            id=f"{name}-{'-'.join(words) or 'default'}",
+            marks=[] if model.entry else [pytest.mark.soak],
+        )
         for name, model in MODELS.items()
         if docker or model.entry
         for words in variants(name)
