@@ -34,6 +34,7 @@ from harness.spec.addresses import no_data_address
 from harness.spec.cpu_list import cpus
 from harness.spec.inventories import inventory_name, load_inventory
 from harness.spec.inventory import Inventory, InventoryHost
+from harness.timed_faults import left_over_trouble
 
 PATIENCE_S = 30.0  # how long the way to a host may be lost before that is an error
 AGAIN_S = 1.0
@@ -114,13 +115,15 @@ def reach_all(inventory: Path, experiments: Path, up: contextlib.ExitStack) -> A
 
     Raises:
         SpecError: the inventory is wrong.
-        HostError: a host is away, has another key than the known one, has no Docker, …; a line for each.
+        HostError: a host is away, has another key than the known one, no Docker, a fault's rules left, …; a line for each.
     """
     loaded = load_inventory(inventory)
     connections = connect_all(loaded, inventory.parent, word=inventory_name(inventory, experiments))
     for connection in connections.values():
         up.callback(connection.close)
-    checked = {one.name: one for one in check_hosts(connections, loaded.hosts)}
+    checked = {
+        one.name: one for one in check_hosts(connections, loaded.hosts, lambda host: left_over_trouble(host.run))
+    }
     if trouble := [line for one in checked.values() for line in one.trouble]:
         raise HostError("\n".join(trouble))
     engines = _at_once(lambda name: connect_over(connections[name].transport, name), connections)

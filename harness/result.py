@@ -8,7 +8,7 @@ History of the format: 1, the first. Fields that came later have defaults, so th
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.raw import (
     BackendReport,
@@ -202,9 +202,13 @@ class SearchStep(Record):
 class Capacity(Record):
     """What a search found: the highest rate that meets the SLO lies between `low_rps` and `high_rps`."""
 
-    low_rps: float | None = Field(description="Highest rate confirmed to meet it; none: none did.")
+    low_rps: float | None = Field(
+        gt=0, allow_inf_nan=False, description="Highest rate confirmed to meet it; none: none did."
+    )
     high_rps: float | None = Field(
-        description="Lowest rate above that did not; none: none failed before the search ended."
+        gt=0,
+        allow_inf_nan=False,
+        description="Lowest rate above that did not; none: none failed before the search ended.",
     )
     ended: Literal["found", "client gave out", "too many trials", "none met"] = Field(
         description="How the search ended."
@@ -212,6 +216,12 @@ class Capacity(Record):
     steps: tuple[SearchStep, ...] = Field(description="In the order in which they ran; the last confirms.")
     life_ok: int = Field(description="Right answers over all of them but the last.")
     life_unknown: int = Field(description="Requests of unknown fate over all of them but the last.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Capacity":
+        if self.low_rps is not None and self.high_rps is not None and self.low_rps >= self.high_rps:
+            raise ValueError(f"`low_rps` is {self.low_rps} and `high_rps` is {self.high_rps}, not above it")
+        return self
 
 
 class Attempt(Record):

@@ -108,23 +108,35 @@ def note(run: Path, event: str, **details: object) -> None:
 def find_run(results: Path, name: str, run_id: str | None) -> Path:
     """The folder of a run: the named one, or the newest.
 
+    The newest is the one that `latest` points to; where that has gone, as from a copy without links, the one that began last.
+
     Raises:
         ResultError: there is none.
     """
     home = results / name
-    run = home / (run_id or LATEST)
     if run_id is not None and Path(run_id).name != run_id:
         raise ResultError(f"{run_id!r} is not a run id; choose one of: {_listing(home)}")
-    if not (run / "plan.json").is_file():
-        what = f"run {run_id} of {name}" if run_id else f"results of {name}"
-        raise ResultError(f"{home}: there are no {what}; runs here: {_listing(home)}")
-    return run.resolve()
+    run = home / (run_id or LATEST)
+    if (run / "plan.json").is_file():
+        return run.resolve()
+    if run_id is not None:
+        raise ResultError(f"{home}: there is no run {run_id} of {name}; runs here: {_listing(home)}")
+    if not (runs := runs_of(results, name)):
+        raise ResultError(f"{home}: there are no results of {name}; run it, or name another experiment")
+    return runs[-1].resolve()
 
 
 def runs_of(results: Path, name: str) -> list[Path]:
     """All runs of an experiment, oldest first."""
     home = results / name
-    return sorted(p.parent for p in home.glob("[0-9]*/plan.json")) if home.is_dir() else []
+    return sorted((p.parent for p in home.glob("[0-9]*/plan.json")), key=_begun) if home.is_dir() else []
+
+
+def _begun(run: Path) -> tuple[str, int]:
+    """Its second, and which run of that second it is."""
+    day, _, rest = run.name.partition("-")
+    time, _, number = rest.partition("-")
+    return f"{day}-{time}", int(number) if number.isdecimal() else 1
 
 
 def _listing(home: Path) -> str:

@@ -31,7 +31,7 @@ from harness.spec.contract import BalancedAddress
 from harness.spec.experiment import Trial
 from harness.spec.foreign import ReadyImage, RunningServer
 from harness.stage import Stage
-from harness.timed_faults import servers_hit
+from harness.timed_faults import hosts_killed, servers_hit
 
 RETURN_S = 60.0
 """How long a host that was lost in a trial is waited for."""
@@ -93,7 +93,7 @@ def run_trial(
         client_shares=client_shares(job, take),
         hosts=host_uses(job, take, before),
         notes=tuple(take.notes),
-        **_unless_void(_judgement(job, take, stage, trouble), [] if trial.faults else rebooted(before, take.looks)),
+        **_unless_void(_judgement(job, take, stage, trouble), _anew(job, before, take.looks)),
     )
 
 
@@ -110,6 +110,12 @@ def _looked_again(stage: Stage, job: Job, take: Take, before: Mapping[str, Look]
     except HostError as error:
         return f"{trouble}; then {error}" if trouble else str(error)
     return trouble
+
+
+def _anew(job: Job, before: Mapping[str, Look], after: Mapping[str, Look]) -> list[str]:
+    """Hosts that have started anew in a trial, and were not meant to."""
+    meant = hosts_killed(job.trial.faults, job.placement)
+    return [name for name in rebooted(before, after) if name not in meant]
 
 
 def _unless_void(judged: dict[str, Any], anew: Sequence[str]) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """What a run says of one server and of many: capacity by number of servers, efficiency, the law, the point held out of it.
 
-Points that differ in nothing but `servers` (a factor of its own, or levels that set it beside other keys) make one
-curve. Its values are capacities where capacity was searched for, else throughputs of a closed loop at saturation; an
-open load shows what was offered, and makes none.
+Points that differ in nothing but `servers` make one curve (harness/analysis/sides.py). Its values are capacities where
+capacity was searched for, else throughputs of a closed loop at saturation; an open load shows what was offered, and makes none.
+
+A number of servers in which one run that counts has no value is left out of all: the mean of the others would be that of the
+fortunate ones.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from harness.analysis.law import Span
 from harness.analysis.scaling import SIZES_TO_HOLD_OUT, Fit, Observation, fit, growth
+from harness.analysis.sides import servers_of, sides
 from harness.analysis.statistics import Estimate, estimate, ratio
 from harness.analysis.study import Point, Row, Study
 from harness.spec.traffic import Slo
@@ -40,15 +42,15 @@ class Size:
     """One number of servers."""
 
     servers: int
-    points: tuple[Point, ...]
-    found: Estimate | None  # None: no run that counts has a value
+    point: Point
+    found: Estimate | None  # None: no run counts, or one that does has no value
     efficiency: Efficiency | None
     without: int  # runs that count and have no value: none met the SLO, or the client gave out
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """Its runs that count."""
-        return tuple(row for point in self.points for row in point.counted)
+        return self.point.counted
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Curve:
     metric: str  # `capacity_rps` or `throughput_rps`
     slo: Slo
     sizes: tuple[Size, ...]  # by number of servers
-    observations: tuple[Observation, ...]
+    observations: tuple[Observation, ...]  # of the sizes that have a value
     fit: Fit | None  # through all of them
     held_out: HeldOut | None
     superlinear: bool  # capacity grows faster than the number of servers, which the law does not know
@@ -84,6 +86,11 @@ class Curve:
     def measured(self) -> tuple[Size, ...]:
         """The sizes that have a value."""
         return tuple(size for size in self.sizes if size.found is not None)
+
+    @property
+    def left_out(self) -> tuple[Size, ...]:
+        """The sizes of which some runs that count have no value."""
+        return tuple(size for size in self.sizes if size.without)
 
     @property
     def most(self) -> int:
@@ -104,7 +111,7 @@ def curves(study: Study, read: Reader | None = None) -> tuple[Curve, ...]:
         read: another way to take a run's value; by default what its kind of load is about.
     """
     points = [point for point in study.points if _told(point)]
-    found = (_curve(study, name, list(group), read) for name, group in _groups(study, points))
+    found = (_curve(study, name, part, read) for name, part in sides(study.run.plan.factors, points))
     return tuple(curve for curve in found if curve.sizes)
 
 
@@ -114,63 +121,20 @@ def _told(point: Point) -> bool:
     return (point.searched or point.closed) and not trial.faults and point.fault == "none"
 
 
-def servers_of(point: Point) -> int:
-    """How many servers its trials have."""
-    return point.rows[0].planned.trial.servers
-
-
-def balancer_of(point: Point) -> str:
-    """What stands before them."""
-    return point.rows[0].planned.trial.balancer
-
-
-def _groups(study: Study, points: Sequence[Point]) -> Iterable[tuple[str, Iterable[Point]]]:
-    """The points of each curve, with the levels that tell it from the others."""
-    names = [name for name in study.run.plan.factors if not _carries_servers(name, points)]
-    keys = [tuple(point.factors[name] for name in names) for point in points]
-    varied = [at for at in range(len(names)) if len({key[at] for key in keys}) > 1]
-    order: dict[tuple[str, ...], list[Point]] = {}
-    for point, key in zip(points, keys, strict=True):
-        order.setdefault((*(key[at] for at in varied), point.rows[0].planned.trial.model_name), []).append(point)
-    for (*labels, model), group in order.items():
-        for balancer, part in _by_balancer(group).items():
-            yield ", ".join([*labels, *([balancer] if balancer else [])]) or ("" if len(order) == 1 else model), part
-
-
-def _by_balancer(points: Sequence[Point]) -> dict[str, list[Point]]:
-    """Several points with the same number of servers are told apart by what stands before them."""
-    several = sorted({balancer_of(point) for point in points} - {"none"})
-    if len({servers_of(point) for point in points}) == len(points) or len(several) < 2:
-        return {"": list(points)}
-    return {kind: [point for point in points if balancer_of(point) in (kind, "none")] for kind in several}
-
-
-def _carries_servers(name: str, points: Sequence[Point]) -> bool:
-    """Whether the number of servers changes along this factor, all others being the same."""
-
-    def rest(point: Point) -> list[tuple[str, str]]:
-        return sorted((other, label) for other, label in point.factors.items() if other != name)
-
-    groups = groupby(sorted(points, key=rest), key=rest)
-    return any(len({servers_of(point) for point in group}) > 1 for _, group in groups)
-
-
 def _curve(study: Study, name: str, points: Sequence[Point], read: Reader | None) -> Curve:
     first, seed = points[0].rows[0].planned.trial, study.run.plan.experiment.seed
     searched = points[0].searched
     taken = read or (capacity_of if searched else throughput_of)
-    sizes = sorted({servers_of(point) for point in points})
-    runs = {
-        (n, row.planned.block): taken(row) for n in sizes for p in points if servers_of(p) == n for row in p.counted
-    }
-    found = tuple(Observation(n, block, *value) for (n, block), value in runs.items() if value is not None)
+    by_size = sorted(points, key=servers_of)
+    runs = {servers_of(point): {row.planned.block: taken(row) for row in point.counted} for point in by_size}
+    found = tuple(one for servers, values in runs.items() for one in _observations(servers, values))
     grown = growth(found) if len({one.servers for one in found}) > 1 else None
     return Curve(
         name=name,
         model=first.model_name,
         metric="capacity_rps" if searched else "throughput_rps",
         slo=first.slo,
-        sizes=tuple(_size(n, points, found, runs, seed) for n in sizes),
+        sizes=tuple(_size(point, found, runs[servers_of(point)], seed) for point in by_size),
         observations=found,
         fit=fit(found, seed),
         held_out=_held_out(found, seed),
@@ -178,19 +142,20 @@ def _curve(study: Study, name: str, points: Sequence[Point], read: Reader | None
     )
 
 
-def _size(
-    servers: int,
-    points: Sequence[Point],
-    found: Sequence[Observation],
-    runs: dict[tuple[int, int], Value | None],
-    seed: int,
-) -> Size:
+def _observations(servers: int, values: Mapping[int, Value | None]) -> list[Observation]:
+    """By block; none as soon as one run lacks its value."""
+    known = [Observation(servers, block, *value) for block, value in values.items() if value is not None]
+    return known if len(known) == len(values) else []
+
+
+def _size(point: Point, found: Sequence[Observation], values: Mapping[int, Value | None], seed: int) -> Size:
+    servers = servers_of(point)
     return Size(
         servers=servers,
-        points=tuple(point for point in points if servers_of(point) == servers),
+        point=point,
         found=estimate([one.value for one in found if one.servers == servers], seed),
         efficiency=_efficiency(servers, found, seed),
-        without=sum(value is None for (n, _), value in runs.items() if n == servers),
+        without=sum(value is None for value in values.values()),
     )
 
 

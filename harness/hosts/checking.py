@@ -1,7 +1,7 @@
-"""Is a host there, and can it be measured on: what `harness hosts check` finds out, in two round trips a host."""
+"""Is a host there, and can it be measured on: what `harness hosts check` finds out, in few round trips a host."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,6 +24,10 @@ _STOPPED = re.compile(
 )
 
 
+FurtherLook = Callable[[Connection], Sequence[str]]
+"""A further look at a host: what makes it unusable. It may raise HostError."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """What came of the check of one host."""
@@ -41,26 +45,30 @@ class Checked:
         return engine.out.split(" ")[0] if engine is not None and engine.status == 0 else None
 
 
-def check_hosts(connections: Mapping[str, Connection], hosts: Mapping[str, InventoryHost]) -> list[Checked]:
+def check_hosts(
+    connections: Mapping[str, Connection], hosts: Mapping[str, InventoryHost], look: FurtherLook = lambda _host: ()
+) -> list[Checked]:
     """Check all hosts at the same time.
 
     Args:
         connections: by name.
         hosts: what the inventory says of each.
+        look: a further one at each, of whoever knows more.
     """
     with ThreadPoolExecutor(max(1, len(connections))) as pool:
-        found = list(pool.map(lambda name: check_host(connections[name], hosts[name]), connections))
+        found = list(pool.map(lambda name: check_host(connections[name], hosts[name], look), connections))
     return [*_twice(found)]
 
 
-def check_host(connection: Connection, host: InventoryHost) -> Checked:
+def check_host(connection: Connection, host: InventoryHost, look: FurtherLook = lambda _host: ()) -> Checked:
     """Check one host; whatever is wrong with it is in the answer."""
     try:
         remote = read_host(connection, engine=True)
         clock = measure_clock(connection)
+        further = look(connection)
     except HostError as error:
         return Checked(connection.name, (str(error),))
-    trouble = tuple(f"{connection.name}: {what}" for what in _trouble(remote, host))
+    trouble = tuple(f"{connection.name}: {what}" for what in (*_trouble(remote, host), *further))
     return Checked(connection.name, trouble, tuple(audit(USUAL, remote.audit)), remote, clock)
 
 

@@ -17,6 +17,11 @@ from harness.errors import HostError
 
 SSH_PORT = 22
 
+_MARKERS = {
+    "@revoked": "says that a key must not be trusted any more, which cannot be heeded here",
+    "@cert-authority": "trusts whatever an authority has signed, and host certificates are not read here",
+}
+
 
 class UnknownHostKey(SSHException):
     """A host showed a key of which the file knows nothing."""
@@ -51,10 +56,11 @@ def read_known_hosts(path: Path, keys: HostKeys | None = None) -> HostKeys:
         keys: what they are added to; nothing yet by default.
 
     Raises:
-        HostError: it cannot be read, or a line of it is broken.
+        HostError: it cannot be read, or a line of it is broken, or has a marker.
     """
     keys = HostKeys() if keys is None else keys
     try:
+        _refuse_markers(path)
         keys.load(str(path))
     except FileNotFoundError:
         return keys
@@ -63,6 +69,18 @@ def read_known_hosts(path: Path, keys: HostKeys | None = None) -> HostKeys:
     except (InvalidHostKey, ValueError) as error:
         raise HostError(f"{path}: a line is no host key ({error}); remove it, and trust that host again") from error
     return keys
+
+
+def _refuse_markers(path: Path) -> None:
+    """OpenSSH's markers: paramiko knows none, and would take such a line for a broken one, or pass over it."""
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        marker = line.split(maxsplit=1)[0] if line.lstrip().startswith("@") else ""
+        if marker:
+            what = _MARKERS.get(marker, "says something of a key that is not known here")
+            raise HostError(
+                f"{path}:{number}: `{marker}` {what}; leave the line where it is, and name a file of its own as the"
+                " inventory's `known_hosts`, with the plain keys of hosts that are still trusted"
+            )
 
 
 def add_keys(path: Path, keys: Iterable[tuple[str, PKey]]) -> None:

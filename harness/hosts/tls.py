@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.hosts.connection import Dialled
-from harness.hosts.reading import Readable
+from harness.readable import Readable
 
 PIECE_BYTES = 1 << 16
 _T = TypeVar("_T")

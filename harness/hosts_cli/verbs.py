@@ -42,13 +42,14 @@ def trust(
 
 @app.command()
 def check(inventory: InventoryArgument) -> None:
-    """Check all hosts: reachable, Docker, room, clock, walls. Exit code 3: not all can be used."""
+    """Check all hosts: reachable, Docker, room, clock, walls, what faults have left. Exit code 3: not all can be used."""
     from harness.hosts.checking import check_hosts
     from harness.hosts_cli.tables import print_checked
+    from harness.timed_faults import left_over_trouble
 
     loaded, connections = open_inventory(inventory)
     with _closing(connections):
-        checked = check_hosts(connections, loaded.hosts)
+        checked = check_hosts(connections, loaded.hosts, lambda host: left_over_trouble(host.run))
     print_checked(checked, loaded)
     raise typer.Exit(EXIT_CANNOT_RUN if any(one.trouble for one in checked) else EXIT_DONE)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.clusters import balancer_of, servers_of
 from harness.analysis.compare import primary_metric, ratio_of, rule_at
+from harness.analysis.sides import balancer_of, servers_of
 from harness.analysis.statistics import Ratio
 from harness.analysis.study import Point, Study
 from harness.report.sections import Section

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.analysis.clusters import servers_of
 from harness.analysis.objective import slo_in_words
+from harness.analysis.sides import servers_of
 from harness.analysis.study import Point, Study
 from harness.report.sections import Section
 from harness.report.tables import Cell, Column, Table, level_heads, levels, measured

@@ -114,7 +114,7 @@ def _without(size: Size) -> str:
 
 
 def _imbalance(size: Size) -> Cell:
-    found: Estimate | None = next((point.estimates.get("imbalance") for point in size.points), None)
+    found: Estimate | None = size.point.estimates.get("imbalance")
     if found is None:
         return Cell(NOTHING, key="", numeric=True)
     return Cell(estimated("imbalance", found), "", f"{found.mean:.6g}", numeric=True)
@@ -129,8 +129,8 @@ def _cost(study: Study, size: Size) -> Cell:
 
 
 def gave_out(size: Size) -> str:
-    """Who gave out first in most runs of its point."""
-    return next((point.limited_by for point in size.points if point.limited_by is not None), NOTHING)
+    """Who gave out first in most runs."""
+    return size.point.limited_by or NOTHING
 
 
 def scaling_chart(study: Study) -> Chart | None:
@@ -201,7 +201,7 @@ def _means(curve: Curve) -> Iterator[dict[str, Any]]:
             "interval": between(curve.metric, found) or "one run",
             "runs": f"{found.runs}",
             "verdict": gave_out(size),
-            "id": size.points[0].id,
+            "id": size.point.id,
         }
 
 

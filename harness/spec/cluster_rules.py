@@ -47,6 +47,19 @@ def _haproxy_is_not_for_https(trial: Trial, _varied: Collection[str]) -> Contrad
     )
 
 
+def _each_server_has_a_connection(trial: Trial, _varied: Collection[str]) -> Contradiction | None:
+    """Clients that spread by themselves give a connection, however often it is opened anew, to one server."""
+    load = trial.load
+    bound = trial.balancer == "direct" or (trial.balancer == "haproxy-tcp" and load.lifetime == "keep-alive")
+    if not bound or load.connections >= trial.servers or load.growth is not None:
+        return None
+    return Contradiction(
+        ("servers", "load.connections"),
+        "there are fewer connections than servers, and each stays with one server: the others would get nothing",
+        "raise `load.connections` to a multiple of `servers`, or lower `servers`",
+    )
+
+
 def running_server_contradictions(trial: Trial) -> Iterator[Contradiction]:
     """What of a cluster cannot be asked of a server that runs already.
 
@@ -63,4 +76,9 @@ def running_server_contradictions(trial: Trial) -> Iterator[Contradiction]:
             )
 
 
-CLUSTER_RULES: tuple[Rule, ...] = (_several_are_spread_over, _balancing_has_a_balancer, _haproxy_is_not_for_https)
+CLUSTER_RULES: tuple[Rule, ...] = (
+    _several_are_spread_over,
+    _balancing_has_a_balancer,
+    _haproxy_is_not_for_https,
+    _each_server_has_a_connection,
+)

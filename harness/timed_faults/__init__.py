@@ -4,7 +4,7 @@ The controller acts: by commands on the server's host, through its engine, or by
 host. Whatever can be undone is, at its time, at the trial's end at the latest, and also when the trial fails or is interrupted.
 """
 
-from harness.timed_faults.leftovers import remove_left_over
+from harness.timed_faults.leftovers import left_over_trouble, remove_left_over
 from harness.timed_faults.overlaps import overlaps
 from harness.timed_faults.placing import fault_hosts, fault_targets, hosts_killed, servers_hit
 from harness.timed_faults.preflight import preflight
@@ -18,6 +18,7 @@ __all__ = [
     "fault_hosts",
     "fault_targets",
     "hosts_killed",
+    "left_over_trouble",
     "overlaps",
     "preflight",
     "remove_left_over",

@@ -46,7 +46,7 @@ def ours_removed(saved: str) -> bytes | None:
     """Take away whatever rule is ours.
 
     Args:
-        saved: what `iptables-save -t filter` prints.
+        saved: what `iptables-save` prints, or those lines of it that have our comment.
 
     Returns:
         None where none is.

@@ -226,7 +226,7 @@ def test_no_results_and_an_unknown_run_are_different_errors(stored: Stored, tmp_
     with pytest.raises(NothingMeasured, match="nothing was measured yet"):
         asked(tmp_path, "100/s")
     results = stored(cluster())
-    with pytest.raises(ResultError, match="there are no run 7 of cluster") as caught:
+    with pytest.raises(ResultError, match="there is no run 7 of cluster") as caught:
         answer_demand(results, "cluster", "7", demand_of("1/s", "0 %", None))
     assert caught.value.exit_code == 2
 

@@ -84,6 +84,81 @@ def test_every_further_factor_makes_a_curve_of_its_own(study_of: Callable[[Shape
     assert all(len(curve.sizes) == 3 for curve in found)
 
 
+SETUPS: dict[str, dict[str, Any]] = {
+    "one": {"servers": 1},
+    "two": {"servers": 2},
+    "two, other algorithm": {"servers": 2, "balancing": {"algorithm": "leastconn"}},
+    "two, more connections": {"servers": 2, "load.connections": 512},
+    "two, smaller": {"servers": 2, "options": {"workers": 4}},
+    "two, from a higher rate": {"servers": 2, "load.rate": "900/s"},
+    "two, by request": {"servers": 2, "balancer": "haproxy-http"},
+    "one alone": {"servers": 1, "balancer": "none"},
+    "four": {"servers": 4, "load.connections": 64},
+}
+
+
+def side_by_side(folder: Path, names: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """The curves of levels that set other keys beside `servers`: what each is called, and the levels on it."""
+    run = make_run(folder / "run", cluster(factors={"setup": names}, speed=lambda factors: 300.0))
+    plan = json.loads((run / "plan.json").read_text())
+    for planned in plan["trials"]:
+        given = dict(SETUPS[planned["factors"]["setup"]])
+        load = {path.partition(".")[2]: given.pop(path) for path in list(given) if path.startswith("load.")}
+        planned["trial"] |= given
+        planned["trial"]["load"] |= load
+    (run / "plan.json").write_text(json.dumps(plan))
+    return [(curve.name, [size.point.factors["setup"] for size in curve.sizes]) for curve in curves(make_study(run))]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("one", "two", "four"), [("", ["one", "two", "four"])]),
+        (
+            ("one", "two", "two, other algorithm", "four"),
+            [
+                ("balancing.algorithm roundrobin", ["one", "two", "four"]),
+                ("balancing.algorithm leastconn", ["two, other algorithm"]),
+            ],
+        ),
+        (
+            ("one", "two, smaller", "four"),
+            [("no options.workers", ["one", "four"]), ("options.workers 4", ["two, smaller"])],
+        ),
+        (
+            ("one", "two", "two, more connections"),
+            [("load.connections 32", ["one", "two"]), ("load.connections 512", ["two, more connections"])],
+        ),
+        (
+            ("one", "two", "two, from a higher rate"),
+            [
+                ("setup-one", ["one"]),
+                ("setup-two", ["two"]),
+                ("setup-two__from_a_higher_rate", ["two, from a higher rate"]),
+            ],
+        ),
+        (
+            ("one alone", "two", "two, by request"),
+            [("haproxy-tcp", ["one alone", "two"]), ("haproxy-http", ["one alone", "two, by request"])],
+        ),
+        (("one alone", "two", "four"), [("", ["one alone", "two", "four"])]),
+    ],
+    ids=[
+        "what may grow with the servers",
+        "algorithm",
+        "options",
+        "connections of the same number of servers",
+        "the same asked twice",
+        "one without a balancer is before each",
+        "one balancer",
+    ],
+)
+def test_points_that_differ_in_more_than_servers_are_never_pooled(
+    tmp_path: Path, names: tuple[str, ...], found: list[tuple[str, list[str]]]
+) -> None:
+    assert side_by_side(tmp_path, names) == found
+
+
 def test_efficiency_is_per_server_against_the_fewest_and_holds_what_went_in(
     study_of: Callable[[Shape], Study],
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from harness import store
 from harness.errors import ResultError
 from harness.plan import Plan, PlannedTrial
+from harness.result import Capacity
 from harness.spec.experiment import Experiment, Trial
 from tests.run.records import trial_result
 
@@ -43,6 +44,20 @@ def test_two_runs_in_one_second_do_not_share_a_folder(tmp_path: Path) -> None:
     assert first != second
     assert store.find_run(tmp_path, "demo", None) == second
     assert store.runs_of(tmp_path, "demo") == [first, second]
+
+
+def test_without_a_link_to_the_latest_run_the_newest_one_is_found(tmp_path: Path) -> None:
+    runs = [a_run(tmp_path) for _ in range(10)]  # of one second: the tenth one's name sorts before the second one's
+    assert store.runs_of(tmp_path, "demo") == runs
+    (tmp_path / "demo" / "latest").unlink()
+    assert store.find_run(tmp_path, "demo", None) == runs[-1]
+    (tmp_path / "demo" / "latest").symlink_to("20260102-gone")
+    assert store.find_run(tmp_path, "demo", None) == runs[-1]
+
+
+def test_where_there_is_no_run_at_all_that_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"there are no results of demo; run it"):
+        store.find_run(tmp_path, "demo", None)
 
 
 def test_only_committed_trials_are_read_back(tmp_path: Path) -> None:
@@ -79,6 +94,21 @@ def test_a_broken_or_newer_record_is_one_clear_error(tmp_path: Path, content: st
     path = store.begin_trial(run, "base.r1") / "trial.json"
     path.write_text(content)
     with pytest.raises(ResultError, match=r"trial\.json: not a TrialResult"):
+        store.read_trial(path)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [("-5", "9"), ("0", "9"), ("5", "1e999"), ("NaN", "9"), ("9", "5"), ("5", "5"), ("null", "-1")]
+)
+def test_a_capacity_that_no_search_can_find_is_a_broken_record(tmp_path: Path, low: str, high: str) -> None:
+    run = a_run(tmp_path)
+    found = Capacity(low_rps=3.25, high_rps=7.75, ended="found", steps=(), life_ok=0, life_unknown=0)
+    store.begin_trial(run, "base.r1")
+    store.commit_trial(run, trial_result("base.r1", capacity=found))
+    path = store.record_path(run, "base.r1")
+    assert store.read_trial(path).capacity == found
+    path.write_text(path.read_text().replace("3.25", low).replace("7.75", high))
+    with pytest.raises(ResultError, match=r"trial\.json: not a TrialResult that this version reads: capacity"):
         store.read_trial(path)
 
 

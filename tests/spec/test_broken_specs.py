@@ -142,6 +142,9 @@ BROKEN = [
     ("balancing of no balancer", HEAD + "base:\n  balancing: {fall: 5}\n", 4, "`balancing` says how HAProxy works, and there is none"),
     ("balancing of clients that spread", HEAD + "base: {servers: 2, balancer: direct}\nfactors:\n  balancing.cores: [1, 2]\n", 5, "`balancing` says how HAProxy works"),
     ("HAProxy before https", HEAD + "base:\n  model: {image: a, port: 443, https: true}\n  balancer: haproxy-http\n", 4, "these servers speak https"),
+    ("fewer connections than servers", HEAD + "base:\n  servers: 2\n  balancer: direct\n  load: {connections: 1}\n", 6, "there are fewer connections than servers, and each stays with one server"),
+    ("fewer connections than servers, each opened anew", HEAD + "base:\n  servers: 3\n  balancer: direct\n  load: {connections: 2, lifetime: per-request}\n", 6, "fewer connections than servers"),
+    ("fewer kept connections than servers", HEAD + "base: {balancer: haproxy-tcp, load: {connections: 3}}\nfactors:\n  servers: [1, 8]\n", 5, "fewer connections than servers"),
     ("several of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  servers: 2\n", 5, "`servers` cannot be set for a server that runs already"),
     ("balancer of a url", HEAD + "base:\n  model: {url: 'http://h'}\n  balancer: direct\n", 5, "`balancer` cannot be set for a server that runs already"),
     # factors
@@ -249,3 +252,18 @@ def test_bytes_that_are_not_utf8(load: Load) -> None:
 
 def test_a_byte_order_mark_is_no_mistake(load: Load) -> None:
     assert load(b"\xef\xbb\xbf" + HEAD.encode()).title == "Which?"
+
+
+@pytest.mark.parametrize(
+    "load_and_balancer",
+    [
+        "balancer: haproxy-http, load: {connections: 1}",  # spread by request
+        "balancer: haproxy-tcp, load: {connections: 1, lifetime: 10}",  # the next connection is for the next server
+        "balancer: haproxy-tcp, load: {connections: 1, kind: hold, rate: 9/s, growth: 50/s}",  # more come
+        "balancer: direct, load: {connections: 2}",
+    ],
+)
+def test_few_connections_are_no_mistake_where_every_server_comes_to_its_share(
+    load_and_balancer: str, load: Load
+) -> None:
+    assert load(HEAD + f"base: {{servers: 2, {load_and_balancer}}}\n").base.servers == 2

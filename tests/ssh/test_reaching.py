@@ -95,6 +95,24 @@ def test_a_broken_line_of_known_keys_is_told(sshd: Sshd, tmp_path: Path) -> None
         SshConnection("one", sshd.host(), tmp_path, tmp_path / "known_hosts").transport()
 
 
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("@revoked", "says that a key must not be trusted any more"),
+        ("@cert-authority", "host certificates are not read here"),
+        ("@later", "says something of a key that is not known here"),
+    ],
+)
+def test_a_marked_line_of_known_keys_is_refused_and_nobody_is_told_to_remove_it(
+    sshd: Sshd, tmp_path: Path, marker: str, told: str
+) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"{sshd.known_line}# revoked\n{marker} {sshd.known_line}")
+    with pytest.raises(HostError, match=rf"known_hosts:3: `{marker}` .*{told}.*; leave the line where it is") as error:
+        SshConnection("one", sshd.host(), tmp_path, known).transport()
+    assert "remove" not in str(error.value)
+
+
 def test_a_port_where_nobody_listens_is_told_as_refused(sshd: Sshd, tmp_path: Path) -> None:
     port = free_port()
     assert f"127.0.0.1 port {port} refuses connections; is sshd running" in why(sshd.connection(tmp_path, port=port))

@@ -16,6 +16,7 @@ from harness.runtime.base import make_owner
 from harness.runtime.docker.over_ssh import connect_over
 from harness.runtime.docker.warden import NAME, hold
 from harness.spec.inventories import load_inventory
+from tests.fleet.under_way import made_again, running
 from tests.run.conftest import ROOT, Command
 from tests.run.conftest import harness as harness  # noqa: PLC0414 - a fixture
 from tests.testbed_fixture import Testbed
@@ -214,8 +215,40 @@ def test_a_delay_is_made_where_the_kernel_has_netem_and_refused_before_anything_
     assert fault.undone_ns is not None
 
 
+FROZEN = """\
+version: 1
+title: What does a freeze cost, while another host is lost?
+base:
+  model: reactor
+  servers: 2
+  balancer: haproxy-tcp
+  load: {connections: 4, warmup: 200 ms, window: 5 s, timeout: 500 ms}
+  faults: [{at: 500 ms, do: freeze-server, server: 1, lasts: 200 ms}]
+repeats: 1
+canary: false
+"""
+
+
+def test_a_host_that_starts_anew_unasked_voids_a_trial_with_faults_too(testbed: Testbed, tmp_path: Path) -> None:
+    spec = tmp_path / "frozen.yaml"
+    spec.write_text(FROZEN)
+    here: Any = connect()
+    first, _, last = (here.containers.get(name) for name in testbed.containers)
+    try:
+        with running(testbed.inventory, spec) as run:
+            run.wait_for_load(first)
+            last.kill()
+            last.start()
+            assert run.ends(200) == 0, run.log.read_text()
+        again = made_again(spec)
+        assert any("host-3: the host started anew" in reason for reason in again), again
+    finally:
+        here.close()
+        testbed.restore()
+
+
 def test_what_a_controller_that_was_killed_left_of_a_partition_goes_with_harness_clean(
-    testbed: Testbed, harness: Command
+    testbed: Testbed, harness: Command, tmp_path: Path
 ) -> None:
     client: Any = connect()
     try:
@@ -224,6 +257,16 @@ def test_what_a_controller_that_was_killed_left_of_a_partition_goes_with_harness
             assert host.exec_run(["iptables", "-I", "INPUT", *rule, comment, "-j", "DROP"]).exit_code == 0
         told = harness("clean", testbed.inventory, "--dry-run").stdout
         assert "host-2: would remove iptables rules of a fault" in told
+        checked = harness("hosts", "check", testbed.inventory)
+        disturbed = r"^host-2: its network is disturbed: iptables rules of a fault.*; run `harness clean`"
+        assert checked.returncode == 3, checked.stderr
+        assert len(re.findall(disturbed, checked.stdout, re.MULTILINE)) == 1, checked.stdout
+        spec, results = tmp_path / "delayed.yaml", tmp_path / "results"
+        spec.write_text(DELAYED)
+        refused = harness("run", spec, "--hosts", testbed.inventory, "--results", results)
+        assert refused.returncode == 3, refused.stderr
+        assert re.fullmatch(disturbed + ".*\n", refused.stderr), refused.stderr
+        assert not results.exists()
         assert "ceiling-fault" in tables_of(testbed)
         cleaned = harness("clean", testbed.inventory)
         assert cleaned.returncode == 0, cleaned.stderr
@@ -231,6 +274,8 @@ def test_what_a_controller_that_was_killed_left_of_a_partition_goes_with_harness
         left = tables_of(testbed)
         assert "ceiling-fault" not in left
         assert "somebody-else-s" in left
+        checked = harness("hosts", "check", testbed.inventory)
+        assert checked.returncode == 0, checked.stdout
         host.exec_run(["iptables", "-D", "INPUT", *rule, "somebody-else-s", "-j", "DROP"])
     finally:
         client.close()

@@ -4,7 +4,7 @@ import socket
 
 from paramiko import Channel
 
-from harness.hosts.reading import Readable
+from harness.readable import Readable
 
 
 class DialledSocket(Readable):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from paramiko import Channel, ChannelException, SSHException, Transport
 
 from harness.errors import RuntimeUnavailable
-from harness.hosts.reading import Incoming, Readable
+from harness.readable import Incoming, Readable
 from harness.runtime.docker.liveness import ANSWER_S, LIVENESS, SILENCE_S
 from harness.runtime.docker.patience import WayLost
 from harness.runtime.docker.refusal import refusal
