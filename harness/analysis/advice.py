@@ -1,7 +1,8 @@
 """How many servers a demand takes, by what was measured and, beyond that, by the law fitted to it. Pure.
 
 A number of servers that was measured answers with its own runs; one between those, or beyond them, with the law and the
-interval in which a new run would fall. No number is advised of which neither knows anything.
+interval in which a new run would fall. No number is advised of which neither knows anything, or of which some runs have no
+value: what the others hold is not what it holds.
 """
 
 import math
@@ -71,7 +72,7 @@ def advise(curve: Curve, rate_rps: float, headroom: float, costs: Costs | None) 
 
 
 def held_by(curve: Curve, servers: int) -> Held | None:
-    """What so many servers hold; None where nothing tells.
+    """What so many servers hold; None where nothing tells, or some runs of so many have no value.
 
     The interval of a measured number goes up to where its searches failed, or to the end of that of their mean.
     """
@@ -81,7 +82,7 @@ def held_by(curve: Curve, servers: int) -> Held | None:
             return Held(servers, found.mean, None, "measured")
         above = [one.above or one.value for one in curve.observations if one.servers == servers]
         return Held(servers, found.mean, Span(found.low, max(found.high, math.fsum(above) / len(above))), "measured")
-    if curve.fit is None:
+    if curve.fit is None or any(size.servers == servers for size in curve.left_out):
         return None
     inside = min(sizes) < servers < max(sizes)
     basis: Basis = "between" if inside else "beyond"

@@ -237,6 +237,22 @@ def test_without_any_run_that_counts_nothing_is_fitted_or_drawn(study_of: Callab
     assert scaling_chart(study) is None
 
 
+def test_a_size_of_which_a_run_found_nothing_is_left_out_and_told(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", cluster(factors={"servers": ("1", "2")}))
+    for trial in ("servers-2.r1", "servers-2.r2"):
+        path = run / "trials" / trial / "trial.json"
+        record = json.loads(path.read_text())
+        record["capacity"] |= {"ended": "none met", "low_rps": None}
+        path.write_text(json.dumps(record))
+    found = section(make_study(run), "scaling")
+    assert found is not None
+    assert (
+        "Left out, as the other runs would be the fortunate ones: 2 servers (in 2 of 3 runs no rate met it)."
+        in found.notes[0]
+    )
+    assert [row[1] for row in texts(found)][1] == "–"
+
+
 def test_one_server_only_is_no_cluster(study_of: Callable[[Shape], Study]) -> None:
     study = study_of(cluster(factors={"model": ("ppc", "tpc")}, base={}, speed=lambda factors: 500.0, hosts=0))
     assert section(study, "scaling") is None
