@@ -211,7 +211,8 @@ def _as_json(advice: Advice, costs: Costs | None) -> dict[str, Any]:
             "kappa_known": fit.kappa_known,
         },
         "currency": costs.currency if costs is not None else None,
-        "cost_per_hour": advice.cost_per_hour,
+        "cost_per_hour": advice.price.per_hour if advice.price is not None else None,
+        "more_hosts": advice.price.more_hosts if advice.price is not None else None,
         "cost_per_million": advice.cost_per_million,
         "warnings": warnings(advice),
     }

@@ -137,12 +137,24 @@ def advice_lines(advice: Advice, currency: str = "") -> Iterator[str]:
         yield paid
     if lacking := left_out(curve):
         yield lacking
-    if advice.cost_per_hour is not None and advice.cost_per_million is not None:
-        yield (
-            f"Cost: {number(advice.cost_per_hour)} {currency} per hour, {number(advice.cost_per_million)} {currency} per million"
-            f" requests at {amount(advice.rate_rps, 'requests/s')}."
-        )
+    if currency and advice.use is not None:
+        yield _cost(advice, currency)
     yield from (f"Warning: {warning}" for warning in warnings(advice))
+
+
+def _cost(advice: Advice, currency: str) -> str:
+    price, million = advice.price, advice.cost_per_million
+    if price is None or million is None:
+        return "Cost: not known, as a host that it takes has no price (`price_per_hour`)."
+    more = (
+        f" (with {count(price.more_hosts, 'more host')} at the mean price of those for servers)"
+        if price.more_hosts
+        else ""
+    )
+    return (
+        f"Cost: {number(price.per_hour)} {currency} per hour{more}, {number(million)} {currency} per million"
+        f" requests at {amount(advice.rate_rps, 'requests/s')}."
+    )
 
 
 def _use(advice: Advice) -> str:

@@ -106,9 +106,24 @@ def test_prices_give_the_cost_of_an_hour_and_of_a_million_requests_at_the_rate_a
     answer = asked(stored(cluster(), inventory=INVENTORY), "1200/s")
     ((advice, costs),) = answer.given
     assert costs is not None
-    assert advice.cost_per_hour == pytest.approx(0.60)
+    assert advice.price is not None
+    assert advice.price.per_hour == pytest.approx(0.60)
     assert advice.cost_per_million == pytest.approx(0.60 / (1_200 * 3_600) * 1e6)
     assert "Cost: 0.6 EUR per hour, 0.139 EUR per million requests at 1,200/s." in said(answer)
+
+
+def test_more_servers_than_the_hosts_were_ever_filled_with_take_more_hosts_and_the_answer_says_so(
+    stored: Stored,
+) -> None:
+    answer = asked(stored(cluster(), inventory=INVENTORY), "1400/s")  # 10 servers; 9 were at most 3 a host
+    assert "Cost: 0.8 EUR per hour (with 1 more host at the mean price of those for servers), " in said(answer)
+    assert answer.as_json()["answers"][0]["more_hosts"] == 1
+
+
+def test_a_host_without_a_price_leaves_only_what_it_takes_part_in_without_a_cost(stored: Stored) -> None:
+    results = stored(cluster(), inventory=INVENTORY.replace(", price_per_hour: 0.30", ""))
+    assert "Cost: 0.3 EUR per hour" in said(asked(results, "300/s"))  # 2 servers
+    assert "Cost: not known, as a host that it takes has no price" in said(asked(results, "500/s"))  # 3
 
 
 def test_without_prices_the_answer_says_that_there_are_none(stored: Stored) -> None:
