@@ -13,7 +13,7 @@ from harness.analysis.objective import is_laxer, reader_for, same, slo_in_words,
 from harness.analysis.prices import Costs, costs_of
 from harness.analysis.study import Study, make_study
 from harness.errors import NothingMeasured, SpecError
-from harness.report.advising import advice_lines, warnings
+from harness.report.advising import advice_lines, one_server, warnings
 from harness.report.text import listed
 from harness.spec.explain import as_options
 from harness.spec.quantities import Rate, Share
@@ -43,6 +43,7 @@ class Answer:
     demand: Demand
     notes: tuple[str, ...]  # of the SLO
     given: tuple[tuple[Advice, Costs | None], ...]  # by curve
+    unknown: tuple[Curve, ...] = ()  # of which no number of servers has a value
 
     @property
     def answered(self) -> bool:
@@ -56,6 +57,9 @@ class Answer:
         for advice, costs in self.given:
             yield ""
             yield from advice_lines(advice, costs.currency if costs is not None else "")
+        if self.unknown:
+            yield ""
+            yield from map(one_server, self.unknown)
         if self.given and all(costs is None for _, costs in self.given):
             yield ""
             yield "No prices: the run's inventory says none (`price_per_hour`), or it ran on this machine."
@@ -69,6 +73,7 @@ class Answer:
             "headroom": self.demand.headroom,
             "notes": list(self.notes),
             "answers": [_as_json(advice, costs) for advice, costs in self.given],
+            "unknown": [one_server(curve) for curve in self.unknown],
         }
 
 
@@ -142,11 +147,18 @@ def answer_demand(results: Path, name: str, run_id: str | None, demand: Demand) 
     given = [(curve, costs_of(study, curve)) for curve in found if curve.measured]
     if not given:
         raise NothingMeasured(
-            f"{name}, run {study.run.id}: no run found a rate that meets {slo_in_words(found[0].slo)}, so nothing can be advised;"
+            f"{name}, run {study.run.id}: {_no_value(found)} {slo_in_words(found[0].slo)}, so nothing can be advised;"
             " start the search lower (`load.rate`), or ask for less"
         )
     advices = [(advise(curve, demand.rate_rps, demand.headroom, costs), costs) for curve, costs in given]
-    return Answer(name, study.run.id, demand, tuple(notes), tuple(advices))
+    unknown = tuple(curve for curve in found if not curve.measured)
+    return Answer(name, study.run.id, demand, tuple(notes), tuple(advices), unknown)
+
+
+def _no_value(found: list[Curve]) -> str:
+    """What kept every number of servers from a value."""
+    some = any(0 < size.without < len(size.rows) for curve in found for size in curve.sizes)
+    return "of no number of servers did every run find a rate that meets" if some else "no run found a rate that meets"
 
 
 def _under(study: Study, searched: list[Curve], asked: Slo | None) -> tuple[list[str], list[Curve]]:
@@ -187,6 +199,9 @@ def _as_json(advice: Advice, costs: Costs | None) -> dict[str, Any]:
         "efficiency": asdict(advice.efficiency) if advice.efficiency else None,
         "stops_paying_beyond": stops_paying(curve),
         "most_measured": curve.most,
+        "left_out": [
+            {"servers": size.servers, "runs": len(size.rows), "without_value": size.without} for size in curve.left_out
+        ],
         "law": None
         if fit is None
         else {
@@ -196,7 +211,8 @@ def _as_json(advice: Advice, costs: Costs | None) -> dict[str, Any]:
             "kappa_known": fit.kappa_known,
         },
         "currency": costs.currency if costs is not None else None,
-        "cost_per_hour": advice.cost_per_hour,
+        "cost_per_hour": advice.price.per_hour if advice.price is not None else None,
+        "more_hosts": advice.price.more_hosts if advice.price is not None else None,
         "cost_per_million": advice.cost_per_million,
         "warnings": warnings(advice),
     }

@@ -1,7 +1,8 @@
 """How many servers a demand takes, by what was measured and, beyond that, by the law fitted to it. Pure.
 
 A number of servers that was measured answers with its own runs; one between those, or beyond them, with the law and the
-interval in which a new run would fall. No number is advised of which neither knows anything.
+interval in which a new run would fall. No number is advised of which neither knows anything, or of which some runs have no
+value: what the others hold is not what it holds.
 """
 
 import math
@@ -10,7 +11,7 @@ from typing import Literal
 
 from harness.analysis.clusters import Curve, Efficiency
 from harness.analysis.law import Span
-from harness.analysis.prices import Costs, per_million
+from harness.analysis.prices import Costs, Price, per_million
 
 Basis = Literal["measured", "between", "beyond"]
 """The number of servers was measured; lies between such numbers; beyond all of them, where the law is extrapolated."""
@@ -40,8 +41,12 @@ class Advice:
     use: Held | None  # the fewest servers that hold what is needed; None: no number does, or nothing tells
     surer: Held | None  # the fewest that hold it with the lower end of their interval, where these are more
     efficiency: Efficiency | None  # of `use`
-    cost_per_hour: float | None
-    cost_per_million: float | None  # at the rate asked for, headroom unused
+    price: Price | None  # of `use`
+
+    @property
+    def cost_per_million(self) -> float | None:
+        """At the rate asked for, headroom unused."""
+        return per_million(self.price.per_hour, self.rate_rps) if self.price is not None else None
 
 
 def advise(curve: Curve, rate_rps: float, headroom: float, costs: Costs | None) -> Advice:
@@ -56,7 +61,6 @@ def advise(curve: Curve, rate_rps: float, headroom: float, costs: Costs | None) 
     needed = rate_rps * (1 + headroom)
     use = _fewest(curve, needed, surely=False)
     surer = _fewest(curve, needed, surely=True) if use is not None and _low(use) < needed else None
-    hour = costs.per_hour(use.servers) if costs is not None and use is not None else None
     return Advice(
         curve=curve,
         rate_rps=rate_rps,
@@ -65,13 +69,12 @@ def advise(curve: Curve, rate_rps: float, headroom: float, costs: Costs | None) 
         use=use,
         surer=surer,
         efficiency=efficiency_at(curve, use.servers) if use is not None else None,
-        cost_per_hour=hour,
-        cost_per_million=per_million(hour, rate_rps) if hour is not None else None,
+        price=costs.of(use.servers) if costs is not None and use is not None else None,
     )
 
 
 def held_by(curve: Curve, servers: int) -> Held | None:
-    """What so many servers hold; None where nothing tells.
+    """What so many servers hold; None where nothing tells, or some runs of so many have no value.
 
     The interval of a measured number goes up to where its searches failed, or to the end of that of their mean.
     """
@@ -81,7 +84,7 @@ def held_by(curve: Curve, servers: int) -> Held | None:
             return Held(servers, found.mean, None, "measured")
         above = [one.above or one.value for one in curve.observations if one.servers == servers]
         return Held(servers, found.mean, Span(found.low, max(found.high, math.fsum(above) / len(above))), "measured")
-    if curve.fit is None:
+    if curve.fit is None or any(size.servers == servers for size in curve.left_out):
         return None
     inside = min(sizes) < servers < max(sizes)
     basis: Basis = "between" if inside else "beyond"

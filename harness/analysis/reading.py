@@ -128,7 +128,10 @@ def _inventory(folder: Path) -> Inventory | None:
     if not path.is_file():
         return None
     try:
-        return Inventory.model_validate(read_document(path, Problems(str(path)), "an inventory").plain())
+        plain = read_document(path, Problems(str(path)), "an inventory").plain()
+        return Inventory.model_validate_json(
+            json.dumps(plain)
+        )  # a strict record takes a list for a tuple from JSON only
     except (SpecError, ValidationError):
         return None
 

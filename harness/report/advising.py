@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from harness.analysis.advice import Advice, Held, held_by, stops_paying
-from harness.analysis.clusters import Curve, Efficiency, curves
+from harness.analysis.clusters import Curve, Efficiency, Size, curves
 from harness.analysis.law import MOST_SERVERS, Span
 from harness.analysis.objective import slo_in_words
 from harness.analysis.scaling import SIZES_TO_HOLD_OUT
 from harness.analysis.study import Study
-from harness.report.text import amount, count, number
+from harness.report.text import amount, count, listed, number
 
 
 def conditions(curve: Curve) -> str:
@@ -31,8 +31,31 @@ def one_server(curve: Curve) -> str:
 
 
 def _why_not(curve: Curve) -> str:
-    without = sum(size.without for size in curve.sizes)
-    return f": in {count(without, 'run')} no rate met it, or the load client gave out first" if without else ""
+    """Of one server by itself, else of all where none has a value."""
+    lacking = [size for size in curve.left_out if size.servers == 1] or ([] if curve.measured else curve.left_out)
+    return f": {listed([_lacks(curve, size) for size in lacking])}" if lacking else ""
+
+
+def left_out(curve: Curve) -> str:
+    """The numbers of servers that nothing rests on, as some of their runs have no value; empty where there are none."""
+    said = [_lacks(curve, size) for size in curve.left_out]
+    return (
+        f"Left out, as the other runs would be the fortunate ones: {listed(said)}." if said and curve.measured else ""
+    )
+
+
+def _lacks(curve: Curve, size: Size) -> str:
+    """`8 servers (in 2 of 3 runs no rate met it)`."""
+    runs = f"in {size.without} of {count(len(size.rows), 'run')}"
+    return f"{count(size.servers, 'server')} ({runs} {_no_value(curve, size)})"
+
+
+def _no_value(curve: Curve, size: Size) -> str:
+    if curve.metric != "capacity_rps":
+        return "no request was answered"
+    found = [row.result.capacity for row in size.rows if row.result is not None]
+    ended = any(one is not None and one.ended == "client gave out" for one in found)
+    return "no rate met it, or the load client gave out first" if ended else "no rate met it"
 
 
 def many_servers(curve: Curve) -> str:
@@ -112,12 +135,26 @@ def advice_lines(advice: Advice, currency: str = "") -> Iterator[str]:
     yield _use(advice)
     if paid := paying(curve):
         yield paid
-    if advice.cost_per_hour is not None and advice.cost_per_million is not None:
-        yield (
-            f"Cost: {number(advice.cost_per_hour)} {currency} per hour, {number(advice.cost_per_million)} {currency} per million"
-            f" requests at {amount(advice.rate_rps, 'requests/s')}."
-        )
+    if lacking := left_out(curve):
+        yield lacking
+    if currency and advice.use is not None:
+        yield _cost(advice, currency)
     yield from (f"Warning: {warning}" for warning in warnings(advice))
+
+
+def _cost(advice: Advice, currency: str) -> str:
+    price, million = advice.price, advice.cost_per_million
+    if price is None or million is None:
+        return "Cost: not known, as a host that it takes has no price (`price_per_hour`)."
+    more = (
+        f" (with {count(price.more_hosts, 'more host')} at the mean price of those for servers)"
+        if price.more_hosts
+        else ""
+    )
+    return (
+        f"Cost: {number(price.per_hour)} {currency} per hour{more}, {number(million)} {currency} per million"
+        f" requests at {amount(advice.rate_rps, 'requests/s')}."
+    )
 
 
 def _use(advice: Advice) -> str:
@@ -174,7 +211,7 @@ def _rate(held: Held) -> str:
 
 def sentences(curve: Curve) -> tuple[str, ...]:
     """All that can be said without a demand, one curve."""
-    said = (one_server(curve), many_servers(curve), paying(curve), peak(curve), foretold(curve))
+    said = (one_server(curve), many_servers(curve), paying(curve), peak(curve), foretold(curve), left_out(curve))
     return tuple(sentence for sentence in said if sentence)
 
 
@@ -185,4 +222,4 @@ def headline(study: Study) -> tuple[str, str] | None:
         return None
     curve = fitted[0]
     first = (one_server(curve), many_servers(curve), paying(curve))
-    return " ".join(filter(None, first)), " ".join(filter(None, (peak(curve), foretold(curve))))
+    return " ".join(filter(None, first)), " ".join(filter(None, (peak(curve), foretold(curve), left_out(curve))))

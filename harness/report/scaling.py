@@ -33,7 +33,7 @@ DEFINITIONS = (
 
 def shown_curves(study: Study) -> list[Curve]:
     """The curves that are about more than one server by itself."""
-    return [curve for curve in curves(study) if curve.clustered and curve.measured]
+    return [curve for curve in curves(study) if curve.clustered and (curve.measured or curve.left_out)]
 
 
 def scaling_section(study: Study) -> Section | None:
@@ -110,7 +110,7 @@ def _efficiency(found: Efficiency) -> Cell:
 
 
 def _without(size: Size) -> str:
-    return f"{size.without} without a value" if size.without else ""
+    return f"left out: {size.without} of {len(size.rows)} runs without a value" if size.without else ""
 
 
 def _imbalance(size: Size) -> Cell:

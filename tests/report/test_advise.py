@@ -106,9 +106,24 @@ def test_prices_give_the_cost_of_an_hour_and_of_a_million_requests_at_the_rate_a
     answer = asked(stored(cluster(), inventory=INVENTORY), "1200/s")
     ((advice, costs),) = answer.given
     assert costs is not None
-    assert advice.cost_per_hour == pytest.approx(0.60)
+    assert advice.price is not None
+    assert advice.price.per_hour == pytest.approx(0.60)
     assert advice.cost_per_million == pytest.approx(0.60 / (1_200 * 3_600) * 1e6)
     assert "Cost: 0.6 EUR per hour, 0.139 EUR per million requests at 1,200/s." in said(answer)
+
+
+def test_more_servers_than_the_hosts_were_ever_filled_with_take_more_hosts_and_the_answer_says_so(
+    stored: Stored,
+) -> None:
+    answer = asked(stored(cluster(), inventory=INVENTORY), "1400/s")  # 10 servers; 9 were at most 3 a host
+    assert "Cost: 0.8 EUR per hour (with 1 more host at the mean price of those for servers), " in said(answer)
+    assert answer.as_json()["answers"][0]["more_hosts"] == 1
+
+
+def test_a_host_without_a_price_leaves_only_what_it_takes_part_in_without_a_cost(stored: Stored) -> None:
+    results = stored(cluster(), inventory=INVENTORY.replace(", price_per_hour: 0.30", ""))
+    assert "Cost: 0.3 EUR per hour" in said(asked(results, "300/s"))  # 2 servers
+    assert "Cost: not known, as a host that it takes has no price" in said(asked(results, "500/s"))  # 3
 
 
 def test_without_prices_the_answer_says_that_there_are_none(stored: Stored) -> None:
@@ -155,6 +170,63 @@ def capacity(steps: tuple[SearchStep, ...], low: float | None = 400.0, high: flo
 
 
 STEPS = (step(100, True, 5), step(200, True, 10), step(400, True, 40), step(450, False, 900))
+
+
+def ended(results: Path, how: str, *trials: str) -> Path:
+    """Searches of a stored run that ended without a value: `none met`, or `client gave out`."""
+    for trial in trials:
+        path = results / "cluster" / "latest" / "trials" / trial / "trial.json"
+        record = json.loads(path.read_text())
+        record["capacity"] |= {"ended": how, "high_rps": None} if how != "none met" else {"ended": how, "low_rps": None}
+        path.write_text(json.dumps(record))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("none met", "8 servers (in 2 of 3 runs no rate met it)"),
+        ("client gave out", "8 servers (in 2 of 3 runs no rate met it, or the load client gave out first)"),
+    ],
+)
+def test_a_size_of_which_a_run_has_no_value_is_neither_advised_nor_fitted(stored: Stored, how: str, why: str) -> None:
+    results = ended(stored(cluster()), how, "servers-8.r1", "servers-8.r2")
+    answer = asked(results, "1200/s")
+    ((advice, _),) = answer.given
+    assert [size.servers for size in advice.curve.measured] == [1, 2, 3, 4, 6]
+    assert advice.curve.fit is not None
+    assert 8 not in advice.curve.fit.sizes
+    assert advice.use is None or advice.use.servers > 8
+    assert f"Left out, as the other runs would be the fortunate ones: {why}." in said(answer)
+    (one,) = answer.as_json()["answers"]
+    assert one["left_out"] == [{"servers": 8, "runs": 3, "without_value": 2}]
+
+
+def test_what_a_left_out_size_holds_is_not_told_by_the_law_either(stored: Stored) -> None:
+    answer = asked(ended(stored(cluster()), "none met", "servers-1.r1"), "50/s")
+    assert "what one server holds at p99 ≤ 100 ms and errors ≤ 0.1 % is not known: 1 server (in 1 of 3 runs" in said(
+        answer
+    )
+    ((advice, _),) = answer.given
+    assert advice.use is not None
+    assert advice.use.servers == 2
+
+
+def test_a_side_without_a_value_is_told_beside_those_that_have_one(stored: Stored) -> None:
+    factors = {"model": ("ppc", "reactor"), "servers": ("1", "2")}
+    results = stored(cluster(factors=factors, base={"balancer": "haproxy-tcp"}))
+    trials = [f"model-ppc.servers-{servers}.r{repeat}" for servers in (1, 2) for repeat in (1, 2, 3)]
+    answer = asked(ended(results, "none met", *trials), "100/s")
+    assert [advice.curve.name for advice, _ in answer.given] == ["reactor"]
+    told = "ppc: what one server holds at p99 ≤ 100 ms and errors ≤ 0.1 % is not known"
+    assert f"{told}: 1 server (in 3 of 3 runs no rate met it)." in said(answer)
+    assert answer.as_json()["unknown"][0].startswith(told)
+
+
+def test_runs_of_which_every_size_lacks_one_answer_nothing(stored: Stored) -> None:
+    results = ended(stored(cluster()), "none met", *(f"servers-{servers}.r1" for servers in (1, 2, 3, 4, 6, 8)))
+    with pytest.raises(NothingMeasured, match="of no number of servers did every run find a rate that meets"):
+        asked(results, "100/s")
 
 
 @pytest.mark.parametrize(

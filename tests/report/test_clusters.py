@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from harness.analysis.clusters import Curve, curves
 from harness.analysis.prices import costs_of, hour_of, per_million
 from harness.analysis.reading import Run
 from harness.analysis.study import Study, make_study
+from harness.hosts.room import Room
+from harness.placement import Machine, place
 from harness.report import make_report
 from harness.report.advising import paying, sentences
 from harness.report.answer import make_answer
@@ -237,6 +240,22 @@ def test_without_any_run_that_counts_nothing_is_fitted_or_drawn(study_of: Callab
     assert scaling_chart(study) is None
 
 
+def test_a_size_of_which_a_run_found_nothing_is_left_out_and_told(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", cluster(factors={"servers": ("1", "2")}))
+    for trial in ("servers-2.r1", "servers-2.r2"):
+        path = run / "trials" / trial / "trial.json"
+        record = json.loads(path.read_text())
+        record["capacity"] |= {"ended": "none met", "low_rps": None}
+        path.write_text(json.dumps(record))
+    found = section(make_study(run), "scaling")
+    assert found is not None
+    assert (
+        "Left out, as the other runs would be the fortunate ones: 2 servers (in 2 of 3 runs no rate met it)."
+        in found.notes[0]
+    )
+    assert [row[1] for row in texts(found)][1] == "–"
+
+
 def test_one_server_only_is_no_cluster(study_of: Callable[[Shape], Study]) -> None:
     study = study_of(cluster(factors={"model": ("ppc", "tpc")}, base={}, speed=lambda factors: 500.0, hosts=0))
     assert section(study, "scaling") is None
@@ -335,8 +354,8 @@ def test_how_far_apart_load_clients_began_is_told_with_the_clocks_errors(
     assert says is None or f"Load clients that made a load together began it {says} (median of " in said
 
 
-def priced(folder: Path, inventory: str = INVENTORY) -> Study:
-    run = make_run(folder / "run", cluster())
+def priced(folder: Path, inventory: str = INVENTORY, **changes: Any) -> Study:
+    run = make_run(folder / "run", cluster(**changes))
     (run / "inventory.yaml").write_text(inventory)
     return make_study(run)
 
@@ -347,16 +366,55 @@ def test_a_million_requests_cost_what_the_hosts_of_servers_and_balancer_do(tmp_p
     two, eight = curve.sizes[1], curve.sizes[-1]
     assert hour_of(study, two) == pytest.approx(0.30)  # servers on host-1 and host-2; the client's host is not paid for
     assert hour_of(study, eight) == pytest.approx(0.60)
-    costs = costs_of(study, curve)
-    assert costs is not None
-    assert costs.servers_per_host == 3
-    assert costs.per_hour(9) == pytest.approx(0.60)
-    assert costs.per_hour(10) == pytest.approx(0.80)
     assert per_million(0.36, 100.0) == pytest.approx(1.0)
     found = scaling_section(study)
     assert found is not None
     assert found.table is not None
     assert "Cost / million" in {column.title for column in found.table.columns}
+
+
+def test_the_stored_inventory_of_a_run_is_read_with_its_roles_and_power(tmp_path: Path) -> None:
+    more = "0.10, roles: [server, balancer], power: {kill: [cloud, stop, one]}"
+    inventory = priced(tmp_path, INVENTORY.replace("0.10", more)).run.inventory
+    assert inventory is not None
+    assert inventory.hosts["host-1"].roles == ("server", "balancer")
+
+
+def test_advice_costs_what_the_report_says_of_a_size_that_was_measured(tmp_path: Path) -> None:
+    study = priced(tmp_path)
+    curve = only(study)
+    costs = costs_of(study, curve)
+    assert costs is not None
+    prices = [costs.of(size.servers) for size in curve.sizes]
+    assert [price.per_hour for price in prices if price] == [hour_of(study, size) for size in curve.sizes]
+
+
+@pytest.mark.parametrize(("balancer", "on"), [("haproxy-tcp", "host-1"), ("direct", None)])
+@pytest.mark.parametrize("servers", [2, 3, 5, 7, 9])
+def test_a_size_that_was_not_measured_costs_what_the_hosts_do_on_which_it_would_be_placed(
+    tmp_path: Path, servers: int, balancer: str, on: str | None
+) -> None:
+    inventory = INVENTORY.replace("0.10", "0.10, roles: [client, balancer]").replace("0.20", "0.20, roles: [server]")
+    study = priced(
+        tmp_path, inventory, base={"model": "prefork", "balancer": balancer}, factors={"servers": ("4", "8")}
+    )
+    costs = costs_of(study, only(study))
+    assert costs is not None
+    assert study.run.inventory is not None
+    machines = [
+        Machine(name, tuple(range(16)), Room(None, None, None), host.roles)
+        for name, host in study.run.inventory.hosts.items()
+    ]
+    trial = study.points[0].rows[0].planned.trial.model_copy(update={"servers": servers})
+    placed = place(trial, machines)
+    hosts = {server.host for server in placed.servers} | ({placed.balancer.host} if placed.balancer else set())
+    assert (on in hosts) == (on is not None)
+    price = costs.of(servers)
+    assert price is not None
+    by_name = {name: host.price_per_hour or 0.0 for name, host in study.run.inventory.hosts.items()}
+    assert price.more_hosts == max(0, math.ceil((servers - 6) / 3))
+    more = price.more_hosts * (by_name["host-2"] + by_name["host-3"]) / 2
+    assert price.per_hour == pytest.approx(sum(by_name[name] for name in hosts) + more)
 
 
 @pytest.mark.parametrize(
