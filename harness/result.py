@@ -186,7 +186,7 @@ class Verdict(Suspect):
 class SearchStep(Record):
     """One trial of a search for capacity, at one rate, on the same server."""
 
-    rate_rps: float = Field(description="Offered rate.")
+    rate_rps: float = Field(gt=0, allow_inf_nan=False, description="Offered rate.")
     window_s: float = Field(description="Length of its window.")
     purpose: Literal["double", "bisect", "confirm"] = Field(description="What it was for.")
     met: bool | None = Field(description="Whether it met the SLO; none: it says nothing, as the client gave out.")

@@ -11,7 +11,7 @@ import pytest
 from harness import store
 from harness.errors import ResultError
 from harness.plan import Plan, PlannedTrial
-from harness.result import Capacity
+from harness.result import Capacity, SearchStep
 from harness.spec.experiment import Experiment, Trial
 from tests.run.records import trial_result
 
@@ -109,6 +109,30 @@ def test_a_capacity_that_no_search_can_find_is_a_broken_record(tmp_path: Path, l
     assert store.read_trial(path).capacity == found
     path.write_text(path.read_text().replace("3.25", low).replace("7.75", high))
     with pytest.raises(ResultError, match=r"trial\.json: not a TrialResult that this version reads: capacity"):
+        store.read_trial(path)
+
+
+@pytest.mark.parametrize("rate", ["0", "-5", "1e999", "NaN"])
+def test_a_search_step_at_a_rate_that_is_none_is_a_broken_record(tmp_path: Path, rate: str) -> None:
+    run = a_run(tmp_path)
+    step = SearchStep(
+        rate_rps=3.25,
+        window_s=1.0,
+        purpose="double",
+        met=True,
+        why="",
+        throughput_rps=3.0,
+        errors=0.0,
+        percentiles_us={},
+        limited_by="nobody",
+    )
+    found = Capacity(low_rps=2.0, high_rps=4.0, ended="found", steps=(step,), life_ok=0, life_unknown=0)
+    store.begin_trial(run, "base.r1")
+    store.commit_trial(run, trial_result("base.r1", capacity=found))
+    path = store.record_path(run, "base.r1")
+    assert store.read_trial(path).capacity == found
+    path.write_text(path.read_text().replace("3.25", rate))
+    with pytest.raises(ResultError, match=r"capacity\.steps\.0\.rate_rps"):
         store.read_trial(path)
 
 
