@@ -199,7 +199,7 @@ def _site(afar: Afar, name: str, address: str, images: Mapping[str, ImageInfo], 
     assert clock is not None  # noqa: S101 - measured with the check
     connection = afar.connections[name]
     ports = ports_of(connection, address)
-    return Site(machine, runtime, clock, address, ports, connection, host.power, kernel=remote.kernel)
+    return Site(machine, runtime, clock, address, ports, connection, host.power, shares=host.machine or "")
 
 
 def _without(name: str, error: Exception) -> str:

@@ -31,7 +31,12 @@ class Site:
     ports: Ports = field(default_factory=Ports)
     connection: Connection | None = None  # none: it is this machine
     power: Power = field(default_factory=Power)  # commands of this machine that act on the whole host
-    kernel: str = ""  # its boot id: hosts that are containers of one machine have it in common, and the CPUs
+    shares: str = ""  # name of the machine whose CPUs it shares with other hosts; none: they are its own
+
+    @property
+    def cpus_of(self) -> str:
+        """Whose CPUs its numbers of CPUs mean."""
+        return self.shares or self.name
 
     @property
     def name(self) -> str:

@@ -172,7 +172,7 @@ def _on_the_same_cpus(job: Job) -> list[tuple[str, ...]]:
     found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for host in dict.fromkeys(one.host for one in job.placement.servers):
         cpus = tuple(sorted({cpu for one in job.placement.servers if one.host == host for cpu in one.cores}))
-        found.setdefault((job.fleet[host].kernel or host, cpus), []).append(host)
+        found.setdefault((job.fleet[host].cpus_of, cpus), []).append(host)
     return [tuple(hosts) for hosts in found.values()]
 
 
@@ -182,7 +182,7 @@ def _sharing(job: Job, take: Take, servers: _Together) -> Sharing:
     sides, balancer = placement.sides, placement.balancer
 
     def on(cpus: Mapping[str, Sequence[int]]) -> set[tuple[str, int]]:
-        return {(job.fleet[host].kernel or host, cpu) for host, there in cpus.items() for cpu in there}
+        return {(job.fleet[host].cpus_of, cpu) for host, there in cpus.items() for cpu in there}
 
     client = on({one.host: sides[one.host].client for one in placement.clients})
     server = on({one.host: sides[one.host].server for one in placement.servers})

@@ -46,11 +46,6 @@ class RemoteHost:
     ]  # as `environment.json` has them of this host: kernel, os, cpu, memory, cgroup, virtualisation
     engine: Engine | None  # none: it was not asked
 
-    @property
-    def kernel(self) -> str:
-        """Its kernel's boot id, which hosts that are containers of one machine have in common."""
-        return self.boot_id.partition("/")[0]
-
 
 def read_host(connection: Connection, *, engine: bool = False, timeout_s: float = DEADLINE_S) -> RemoteHost:
     """Read a host.

@@ -45,6 +45,12 @@ class InventoryHost(Record):
         None, description="`[user@]host[:port]` through which it is reached; its key is checked too."
     )
     cores: str | None = Field(None, description="CPUs that may be used, as `2-7,10`; none: all.")
+    machine: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Name of the machine whose CPUs it has in common with other hosts of the same `machine`, as containers of one have; none: its own.",
+    )
     labels: dict[str, str] = Field({}, description="For people: instance type, zone, …; shown in reports.")
     price_per_hour: float | None = Field(None, ge=0, description="What it costs, in the inventory's currency.")
     power: Power = Field(

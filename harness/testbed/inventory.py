@@ -12,6 +12,9 @@ from harness.testbed.keys import KEY, KNOWN_HOSTS
 from harness.testbed.layout import Layout, TestHost
 from harness.testbed.site import MARK, Site
 
+MACHINE = "this one"
+"""All hosts of a testbed have the CPUs of one machine."""
+
 
 def inventory_of(site: Site, layout: Layout, addresses: Mapping[str, str]) -> Inventory:
     """The record: paths relative to the inventory's own folder.
@@ -43,6 +46,7 @@ def _host(site: Site, host: TestHost, address: str, key: str) -> InventoryHost:
         key=key,
         jump=None,
         cores=",".join(map(str, host.cores)),
+        machine=MACHINE,
         labels={"container": thing},
         price_per_hour=None,
         power=Power(**{action: (*switch, action, thing) for action in power.ACTIONS}),

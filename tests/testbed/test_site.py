@@ -41,6 +41,13 @@ def test_an_inventory_that_a_person_wrote_is_never_touched(tmp_path: Path) -> No
         site.require_own_inventory()
 
 
+def test_its_hosts_are_told_to_have_the_cpus_of_one_machine(tmp_path: Path) -> None:
+    write_one(site_under(tmp_path))
+    written = load_inventory(site_under(tmp_path).inventory)
+    assert len({host.machine for host in written.hosts.values()}) == 1
+    assert None not in {host.machine for host in written.hosts.values()}
+
+
 def test_one_that_a_testbed_wrote_is_its_own(tmp_path: Path) -> None:
     site = site_under(tmp_path)
     write_one(site)

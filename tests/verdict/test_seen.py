@@ -129,7 +129,7 @@ def containers_of_one_machine(tmp_path: Path, **changes: Any) -> Job:
     """The same services, the hosts of the servers being containers on one CPU of one machine."""
     placed = job(tmp_path, handler={"backend": {"delay": "40 ms"}}, **changes)
     sites = {
-        host: replace(site, machine=replace(site.machine, cpus=(3,)), kernel="one") if host in ("s1", "s2") else site
+        host: replace(site, machine=replace(site.machine, cpus=(3,)), shares="one") if host in ("s1", "s2") else site
         for host, site in placed.fleet.items()
     }
     return replace(placed, fleet=sites, placement=place(placed.trial, [site.machine for site in sites.values()]))
@@ -172,7 +172,7 @@ def test_a_backend_that_takes_much_of_the_servers_cores_is_told_by_its_name(tmp_
 
 def test_hosts_of_machines_of_their_own_are_not_taken_together_for_having_cpus_of_one_number(tmp_path: Path) -> None:
     placed = containers_of_one_machine(tmp_path)
-    apart_from = {host: replace(site, kernel=f"of {host}") for host, site in placed.fleet.items()}
+    apart_from = {host: replace(site, shares=f"of {host}") for host, site in placed.fleet.items()}
     brought = seen_on_one_cpu(backend_s=0.06)
     made = evidence_of(replace(placed, fleet=apart_from), brought, None, *looked_at(placed, brought))
     assert made.usage is not None
@@ -233,7 +233,7 @@ def test_equal_numbers_of_cpus_on_machines_of_their_own_are_not_the_same_cpu(tmp
     assert apart(made).passed
     assert made.sharing == Sharing()
 
-    one = {host: replace(site, kernel="one") for host, site in placed.fleet.items()}
+    one = {host: replace(site, shares="one") for host, site in placed.fleet.items()}
     made = evidence_of(replace(placed, fleet=one), brought, None, *looked_at(placed, brought))
     assert apart(made).passed is False
     assert made.sharing.client_and_balancer
