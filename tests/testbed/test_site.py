@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import SpecError
 from harness.spec.document import read_document
+from harness.spec.inventories import load_inventory
 from harness.spec.inventory import Inventory
 from harness.spec.problems import Problems
 from harness.testbed.inventory import inventory_of, write_inventory
