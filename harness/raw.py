@@ -158,7 +158,7 @@ class ClientReport(Record):
 class ServerMark(Record):
     """A server's counters at one instant; written by images/common (docs/contract/README.md).
 
-    A server tells what it knows: only `at_ns` is asked of every server that counts.
+    A server tells what it knows: only `at_ns` is asked of every server that counts, and a word on `connections`: their number, or that it is not known.
     """
 
     at_ns: int = Field(description="CLOCK_MONOTONIC of the server's host, ns.")
@@ -167,8 +167,7 @@ class ServerMark(Record):
         description="Requests answered; none where the server was told not to count them (`stats: off`), or could not be asked at that instant.",
     )
     connections: int | None = Field(
-        None,
-        description="Connections served (accepted and given to a handler); none where the server does not count them, or could not be asked.",
+        description="Connections served (accepted and given to a handler); none where the server does not count them, or could not be asked."
     )
     accepts: int | None = Field(None, description="Successful accept calls.")
     forks: int | None = Field(None, description="Processes made.")
