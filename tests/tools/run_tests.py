@@ -19,8 +19,8 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "tests" / "tools" / "docker-engine.sh"
 PYTEST = (sys.executable, "-m", "pytest")
-# Four at once also on two cores: they mostly wait, for timeouts, windows of load, processes that end.
-SLOW = (*PYTEST, "-n", "4", "-m", "slow and not (docker or browser or soak)", "--session-timeout=1800")
+# Three at once also on two cores: they mostly wait, for timeouts, windows of load, processes that end.
+SLOW = (*PYTEST, "-n", "3", "-m", "slow and not (docker or browser or soak)", "--session-timeout=1800")
 ENGINE_OR_BROWSER = (*PYTEST, "-m", "(docker or browser) and not soak", "--session-timeout=1800")
 SOAK = (*PYTEST, "-m", "soak", "--timeout=3600", "--session-timeout=14400")
 CHECK = ("make", "check")
