@@ -6,7 +6,6 @@ its name. Before and after each trial every host that takes part says which boot
 
 import contextlib
 import ipaddress
-import itertools
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -77,19 +76,20 @@ class Afar:
 
     def _look(self, name: str, patience_s: float) -> Look:
         deadline_s = time.monotonic() + patience_s
-        for attempt in itertools.count(1):
+        asked = 0
+        while True:
+            asked += 1
             try:
                 look = Look(boot_id(self.connections[name]), measure_clock(self.connections[name]))
                 self.engines[name].ping()
             except Exception as error:  # noqa: BLE001 - the SDK lets whatever requests and urllib3 raise through
-                if attempt > 1 and time.monotonic() > deadline_s:
+                if asked > 1 and time.monotonic() > deadline_s:
                     raise HostError(f"{name}: the host is away: {_without(name, error)}") from None
                 time.sleep(AGAIN_S)
             else:
                 if name in self.wardens:
                     self.wardens[name].see_held()
                 return look
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def facts(self) -> dict[str, Any]:
         """Of each host, for environment.json."""
@@ -121,9 +121,7 @@ def reach_all(inventory: Path, experiments: Path, up: contextlib.ExitStack) -> A
     connections = connect_all(loaded, inventory.parent, word=inventory_name(inventory, experiments))
     for connection in connections.values():
         up.callback(connection.close)
-    checked = {
-        one.name: one for one in check_hosts(connections, loaded.hosts, lambda host: left_over_trouble(host.run))
-    }
+    checked = {one.name: one for one in check_hosts(connections, loaded.hosts, left_over_trouble)}
     if trouble := [line for one in checked.values() for line in one.trouble]:
         raise HostError("\n".join(trouble))
     engines = _at_once(lambda name: connect_over(connections[name].transport, name), connections)

@@ -1,7 +1,7 @@
 """What the probes saw of a trial, and the evidence made of it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from harness.backend import CORES as BACKEND_CORES
 from harness.fleet import Look
@@ -12,7 +12,7 @@ from harness.measure import Job, Take
 from harness.merging import merged_networks, merged_servers, merged_usages, shifted
 from harness.raw import ClientReport
 from harness.readings import censored, cpu_share, cpu_utilisation
-from harness.result import ClientShare, CoreLoad, HostUse, NetworkUse, ServiceUsage, Side
+from harness.result import ClientShare, CoreLoad, HostUse, ServiceUsage, Side
 from harness.spec.catalogue import workers_of
 from harness.spec.model import Model
 from harness.usage import client_usage, core_loads, usage_of
@@ -107,7 +107,6 @@ def evidence_of(
         proving_requests=take.proved,
         usage=servers.usage,
         each={one.name: usage[one.name] for one in placed if one.name in usage} if len(placed) > 1 else {},
-        networks=_networks(job, usage),
         client_usage=usage.get("client"),
         cores=cores,
         sharing=_sharing(job, take, servers),
@@ -134,46 +133,47 @@ class _Together:
 
 
 def _servers_as_one(job: Job, take: Take, usage: Mapping[str, ServiceUsage]) -> _Together:
-    """What the servers used together, where their cores were busiest: those whose load is in the record."""
-    placement = job.placement
-    placed = placement.servers
+    """What the servers used together, where their cores were busiest: those whose load is in the record.
+
+    What happened in network namespaces is that of all: connections may be dropped on another host than the busiest.
+    """
+    placed = job.placement.servers
     if len(placed) == 1:
         return _Together(usage.get(placed[0].name), placed[0].cores, (placed[0].host,))
-    by_host = cores_by_host(job, take)
-    found: list[tuple[float, _Together]] = []
-    for hosts in _on_the_same_cpus(job):
-        pooled = [_servers_of_host(job, usage, host) for host in hosts]
-        cpus = tuple(sorted({cpu for one in placed if one.host in hosts for cpu in one.cores}))
-        known = [one for one in pooled if one is not None]
-        together = merged_usages(known, len(cpus) or sum(one.cores for one in known), one_network=False)
-        if together is not None:
-            loads = [by_host[host]["server"].busy for host in hosts if "server" in by_host.get(host, {})]
-            found.append((max(loads, default=cpu_utilisation(together)), _Together(together, cpus, hosts)))
-    return max(found, key=lambda pair: pair[0], default=(0.0, _Together(None)))[1]
+    by_host = {host: _servers_of(job, usage, host) for host in dict.fromkeys(one.host for one in placed)}
+    networks = [
+        one.usage.network for one in by_host.values() if one.usage is not None and one.usage.network is not None
+    ]
+    loads, found = cores_by_host(job, take), list[tuple[float, _Together]]()
+    for together in _on_the_same_cpus(job, by_host.values()):
+        if together.usage is not None:
+            busy = [loads[host]["server"].busy for host in together.hosts if "server" in loads.get(host, {})]
+            found.append((max(busy, default=cpu_utilisation(together.usage)), together))
+    busiest_of_all = max(found, key=lambda pair: pair[0], default=(0.0, _Together(None)))[1]
+    if busiest_of_all.usage is None:
+        return busiest_of_all
+    everywhere = {"network": merged_networks(networks, one_network=False)}
+    return replace(busiest_of_all, usage=busiest_of_all.usage.model_copy(update=everywhere))
 
 
-def _servers_of_host(job: Job, usage: Mapping[str, ServiceUsage], host: str) -> ServiceUsage | None:
+def _servers_of(job: Job, usage: Mapping[str, ServiceUsage], host: str) -> _Together:
+    """Those of one host."""
     placed = [one for one in job.placement.servers if one.host == host]
     there = [usage[one.name] for one in placed if one.name in usage]
-    given = len({cpu for one in placed for cpu in one.cores}) or sum(one.cores for one in there)
-    return merged_usages(there, given, one_network=job.trial.network == "host")
+    cpus = tuple(sorted({cpu for one in placed for cpu in one.cores}))
+    pooled = merged_usages(there, len(cpus) or sum(one.cores for one in there), one_network=job.trial.network == "host")
+    return _Together(pooled, cpus, (host,))
 
 
-def _networks(job: Job, usage: Mapping[str, ServiceUsage]) -> NetworkUse | None:
-    """Of several servers, what happened in the network namespaces of all; None of one alone."""
-    hosts = dict.fromkeys(one.host for one in job.placement.servers)
-    pooled = [_servers_of_host(job, usage, host) for host in hosts]
-    uses = [one.network for one in pooled if one is not None and one.network is not None]
-    return merged_networks(uses, one_network=False) if len(job.placement.servers) > 1 else None
-
-
-def _on_the_same_cpus(job: Job) -> list[tuple[str, ...]]:
-    """Hosts with servers; those together that are containers of one machine and have the same CPUs for them, as in a testbed."""
-    found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for host in dict.fromkeys(one.host for one in job.placement.servers):
-        cpus = tuple(sorted({cpu for one in job.placement.servers if one.host == host for cpu in one.cores}))
-        found.setdefault((job.fleet[host].cpus_of, cpus), []).append(host)
-    return [tuple(hosts) for hosts in found.values()]
+def _on_the_same_cpus(job: Job, by_host: Iterable[_Together]) -> Iterator[_Together]:
+    """Hosts that are containers of one machine and have the same CPUs for their servers, as in a testbed, become one."""
+    found: dict[tuple[str, tuple[int, ...]], list[_Together]] = {}
+    for one in by_host:
+        found.setdefault((job.fleet[one.hosts[0]].cpus_of, one.cores), []).append(one)
+    for (_, cpus), alike in found.items():
+        known = [one.usage for one in alike if one.usage is not None]
+        pooled = merged_usages(known, len(cpus) or sum(one.cores for one in known), one_network=False)
+        yield _Together(pooled, cpus, tuple(host for one in alike for host in one.hosts))
 
 
 def _sharing(job: Job, take: Take, servers: _Together) -> Sharing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import HostError
 from harness.hosts.audit import Need, Wall, audit
 from harness.hosts.clock import measure_clock
-from harness.hosts.connection import ClockOffset, Connection
+from harness.hosts.connection import ClockOffset, Connection, Done
 from harness.hosts.remote import ARCHITECTURES, Engine, RemoteHost, read_host
 from harness.spec.cpu_list import cpus
 from harness.spec.inventory import InventoryHost
@@ -24,8 +24,8 @@ _STOPPED = re.compile(
 )
 
 
-FurtherLook = Callable[[Connection], Sequence[str]]
-"""A further look at a host: what makes it unusable. It may raise HostError."""
+FurtherLook = Callable[[Callable[..., Done]], Sequence[str]]
+"""A further look at a host, by commands run there (`Connection.run`): what makes it unusable. It may raise HostError."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Checked:
 
 
 def check_hosts(
-    connections: Mapping[str, Connection], hosts: Mapping[str, InventoryHost], look: FurtherLook = lambda _host: ()
+    connections: Mapping[str, Connection], hosts: Mapping[str, InventoryHost], look: FurtherLook = lambda _run: ()
 ) -> list[Checked]:
     """Check all hosts at the same time.
 
@@ -60,12 +60,12 @@ def check_hosts(
     return [*_twice(found)]
 
 
-def check_host(connection: Connection, host: InventoryHost, look: FurtherLook = lambda _host: ()) -> Checked:
+def check_host(connection: Connection, host: InventoryHost, look: FurtherLook = lambda _run: ()) -> Checked:
     """Check one host; whatever is wrong with it is in the answer."""
     try:
         remote = read_host(connection, engine=True)
         clock = measure_clock(connection)
-        further = look(connection)
+        further = look(connection.run)
     except HostError as error:
         return Checked(connection.name, (str(error),))
     trouble = tuple(f"{connection.name}: {what}" for what in (*_trouble(remote, host), *further))

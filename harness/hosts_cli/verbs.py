@@ -49,7 +49,7 @@ def check(inventory: InventoryArgument) -> None:
 
     loaded, connections = open_inventory(inventory)
     with _closing(connections):
-        checked = check_hosts(connections, loaded.hosts, lambda host: left_over_trouble(host.run))
+        checked = check_hosts(connections, loaded.hosts, left_over_trouble)
     print_checked(checked, loaded)
     raise typer.Exit(EXIT_CANNOT_RUN if any(one.trouble for one in checked) else EXIT_DONE)
 

@@ -47,7 +47,7 @@ class Evidence:
     """Everything a judgement rests on. What is not known of a server (a foreign one) is None or absent.
 
     Several servers are one here: what they counted, their workers and what they used are sums, the latter over the host on which
-    they were busiest. What is each server's own wall, its memory, its files, a core of its own, is looked up in `each`.
+    they were busiest, and in the network namespaces of all. What is each server's own wall, its memory, its files, a core of its own, is looked up in `each`.
     """
 
     trial: Trial
@@ -57,7 +57,6 @@ class Evidence:
     proving_requests: int = 0  # answered to the harness: the proof that the service is right, and what sets a fault off
     usage: ServiceUsage | None = None  # the server's
     each: Mapping[str, ServiceUsage] = field(default_factory=dict)  # of several servers, one by one
-    networks: NetworkUse | None = None  # of several servers: drops may be on another host than the busiest
     client_usage: ServiceUsage | None = None  # the load client's
     cores: Mapping[Side, CoreLoad] | None = None
     sharing: Sharing = field(default_factory=Sharing)
@@ -138,9 +137,7 @@ class Evidence:
     @property
     def network(self) -> NetworkUse | None:
         """What happened in the server's network namespace; of several servers, in those of all."""
-        if self.networks is not None or self.usage is None:
-            return self.networks
-        return self.usage.network
+        return None if self.usage is None else self.usage.network
 
     @property
     def holds(self) -> bool:
