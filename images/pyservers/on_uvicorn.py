@@ -1,33 +1,15 @@
 """uvicorn, kept to the contract (common/keeper.py): `on_uvicorn.py DIR`."""
 
-import signal
-from importlib.metadata import version
 from pathlib import Path
 
 from common.config import ServerConfig
-from common.keeper import Counts, Program, keep
-from pyservers import told
-from pyservers.tally import total
+from common.keeper import Program, keep
+from pyservers.kept import kept
 
 
 def make(config: ServerConfig, own: Path, out: Path) -> Program:
-    """What is run, and how it is asked.
-
-    Raises:
-        ConfigError: it is told what it cannot do.
-        OSError: its folder cannot be written.
-    """
-    told.refuse_rest(config)
-    counts = own / "counts"
-    counts.mkdir()
-    told.tell(out.parent, counts)
-    return Program(
-        version=f"uvicorn {version('uvicorn')}",
-        command=command(config),
-        stop=signal.SIGTERM,
-        counts=lambda: Counts(requests=total(counts), connections=None),
-        outlived=True,
-    )
+    """What is run, and how it is asked: `kept` says how, and what may be wrong."""
+    return kept(config, own, out, command(config))
 
 
 def command(config: ServerConfig) -> list[str]:

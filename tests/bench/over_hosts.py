@@ -6,7 +6,6 @@ those that the harness was built to. Run it alone: `python -m tests.bench.over_h
 Exit status: 0 every bound holds; 1 one is missed; 3 there is no Docker engine here, or a command failed.
 """
 
-import json
 import re
 import statistics
 import subprocess
@@ -20,6 +19,9 @@ from typing import Any
 
 import yaml
 
+from harness import store
+from harness.readings import starts_apart_ns
+from harness.result import TrialResult
 from tests.bench.beside import NotMeasuredError, say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,10 +71,10 @@ def _on_three(folder: Path) -> Iterator[bool]:
             raise NotMeasuredError(f"no images were sent:\n{said}")
         megabytes, seconds = float(shipped[1]), float(shipped[2])
         yield _row(f"images of {megabytes:.0f} MB to 3 hosts", seconds, "s", IMAGES_S) and megabytes >= IMAGES_MB
-        overheads = [trial["overhead_s"] for trial in trials]
+        overheads = [trial.overhead_s for trial in trials]
         yield _row(f"overhead of a trial, median of {len(trials)}", statistics.median(overheads), "s", OVERHEAD_S)
         _, trials = _run(folder, "together", TOGETHER, _two_clients(folder))
-        apart_ms = max(_apart_ms(trial) for trial in trials)
+        apart_ms = max(map(_apart_ms, trials))
         yield _row(f"two clients begin apart by at most, in {len(trials)} trials", apart_ms, "ms", START_MS)
 
 
@@ -86,13 +88,12 @@ def _looks_at_four() -> bool:
         return _row(f"`harness hosts check` of 4 hosts, median of {LOOKS}", statistics.median(seconds), "s", CHECK_S)
 
 
-def _apart_ms(trial: dict[str, Any]) -> float:
+def _apart_ms(trial: TrialResult) -> float:
     """How far apart the clients of a trial began, and what the clocks of their hosts leave open."""
-    late_ns = [share["start_late_ns"] for share in trial["client_shares"]]
-    errors_ns = [trial["hosts"][share["host"]]["clock_error_ns"] for share in trial["client_shares"]]
-    if len(late_ns) != 2 or None in late_ns:
-        raise NotMeasuredError(f"{trial['id']} does not say when its clients began")
-    return (max(late_ns) - min(late_ns) + sum(errors_ns)) / 1e6  # type: ignore[no-any-return] # as JSON has them
+    apart_ns = starts_apart_ns(trial.client_shares, trial.hosts)
+    if apart_ns is None:
+        raise NotMeasuredError(f"{trial.id} does not say when its clients began")
+    return apart_ns / 1e6
 
 
 @contextmanager
@@ -117,14 +118,13 @@ def _two_clients(folder: Path) -> Path:
     return path
 
 
-def _run(folder: Path, name: str, spec: str, inventory: Path) -> tuple[str, list[dict[str, Any]]]:
+def _run(folder: Path, name: str, spec: str, inventory: Path) -> tuple[str, Sequence[TrialResult]]:
     """What a run says, and the records of its trials."""
     path = folder / f"{name}.yaml"
     path.write_text(spec)
     said = _harness("run", str(path), "--hosts", str(inventory), "--results", str(folder / "results"))
-    records = (folder / "results" / name / "latest" / "trials").glob("*/trial.json")
-    trials = [json.loads(record.read_text()) for record in sorted(records)]
-    if not trials or any(trial["state"] == "failed" for trial in trials):
+    trials = store.read_trials(folder / "results" / name / "latest")
+    if not trials or any(trial.state == "failed" for trial in trials):
         raise NotMeasuredError(f"trials failed:\n{said}")
     return said, trials
 

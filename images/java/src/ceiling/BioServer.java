@@ -24,7 +24,6 @@ import java.util.concurrent.ThreadPoolExecutor;
  */
 final class BioServer implements Server {
     private static final int RECEIVE_BYTES = 8 << 10; // of each thread, twice: Java's array, and the JVM's own buffer
-    private static final int REST_MS = 100; // when descriptors or threads have run out
     private static final int LOOK_MS = 10;
 
     /** A connection, and whether its thread is in read, or about to be. */
@@ -77,7 +76,7 @@ final class BioServer implements Server {
                 socket.setTcpNoDelay(true);
                 handOver(socket);
             } catch (IOException error) { // closed at the end, or no descriptor is to be had
-                rest();
+                service.rest();
             }
         }
     }
@@ -93,7 +92,7 @@ final class BioServer implements Server {
         } catch (OutOfMemoryError noThread) { // this client is turned away, the others are left to wait
             queued.remove(socket);
             closeQuietly(socket);
-            rest();
+            service.rest();
         }
     }
 
@@ -189,17 +188,6 @@ final class BioServer implements Server {
             }
         } catch (IOException closed) {
             // by its thread
-        }
-    }
-
-    private void rest() {
-        if (service.isStopping()) {
-            return;
-        }
-        try {
-            Thread.sleep(REST_MS);
-        } catch (InterruptedException never) {
-            Thread.currentThread().interrupt();
         }
     }
 

@@ -13,8 +13,6 @@ import java.nio.channels.SocketChannel;
  * inbox.
  */
 final class NioServer implements Server {
-    private static final int REST_MS = 100; // when descriptors have run out
-
     private final Service service;
     private final InetSocketAddress address;
     private final int backlog;
@@ -55,7 +53,7 @@ final class NioServer implements Server {
                 channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
                 loops[next].take(channel);
             } catch (IOException error) { // closed at the end, or no descriptor is to be had
-                rest();
+                service.rest();
             }
         }
     }
@@ -80,16 +78,5 @@ final class NioServer implements Server {
         Thread thread = new Thread(life, name);
         thread.setDaemon(true);
         thread.start();
-    }
-
-    private void rest() {
-        if (service.isStopping()) {
-            return;
-        }
-        try {
-            Thread.sleep(REST_MS);
-        } catch (InterruptedException never) {
-            Thread.currentThread().interrupt();
-        }
     }
 }

@@ -17,6 +17,8 @@ final class Service {
     /** How long a client that was refused may go on sending before its connection is closed. */
     static final int LINGER_MS = 1000;
 
+    private static final int REST_MS = 100;
+
     final Handler handler;
     final Counts counts = new Counts();
 
@@ -35,6 +37,18 @@ final class Service {
     /** Whether SIGTERM or SIGINT has come. */
     boolean isStopping() {
         return isStopping;
+    }
+
+    /** Wait a little where descriptors, or threads, have run out; not any more when the end has begun. */
+    void rest() {
+        if (isStopping) {
+            return;
+        }
+        try {
+            Thread.sleep(REST_MS);
+        } catch (InterruptedException never) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Sleep until it has. */
